@@ -57,6 +57,7 @@ LogicalResult emitKernelFunction(ModuleOp module, KernelOp kernel, StringRef nam
   innerTypes.push_back(pointer);
   auto inner = func::FuncOp::create(b, loc, (name + "_body").str(), b.getFunctionType(innerTypes, {}));
   inner.setPrivate();
+  inner->setAttr("llvm.linkage", LLVM::LinkageAttr::get(context, LLVM::Linkage::Internal));
   for (unsigned i = 0; i < buffers; ++i)
     inner.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
   inner.setArgAttr(innerTypes.size() - 1, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
