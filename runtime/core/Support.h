@@ -88,6 +88,16 @@ public:
     new (&items[count++]) T(std::move(item));
     return true;
   }
+  /// Appends plain bytes, growing by doubling.
+  [[nodiscard]] bool append(const T *from, size_t n) {
+    static_assert(__is_trivially_copyable(T));
+    if (n > SIZE_MAX / 4 || (count + n > capacity && !reserve(count + n > 2 * capacity ? count + n : 2 * capacity)))
+      return false;
+    if (n)
+      memcpy(static_cast<void *>(items + count), from, n * sizeof(T));
+    count += n;
+    return true;
+  }
   void pop() { items[--count].~T(); }
   void clear() {
     while (count)

@@ -128,7 +128,6 @@ private:
   int64_t at = 0, end = 0; // word offsets in the program
   int64_t codeStart = 0, maxSymbols = 0;
   int64_t lastSymbols = 0, lastBuffers = 0; // of the instruction just read
-  int64_t hostEnd = 0;
   const char *opName = "header";
   Vec<uint8_t> isStart;
   Vec<int64_t> jumps;
