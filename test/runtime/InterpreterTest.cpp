@@ -117,7 +117,7 @@ TEST(Interpreter, DynamicShapeThroughTheArena) {
       wanted[i] = 2.0f * static_cast<float>(i) + 1;
     }
     smelt_error err{};
-    ASSERT_EQ(bind(c, 0, {n}, x, &err), SMELT_OK) << err.message;
+    ASSERT_EQ(bindTo(c, 0, {n}, x, &err), SMELT_OK) << err.message;
     ASSERT_EQ(smelt_run(c.get(), &err), SMELT_OK) << err.message;
     EXPECT_EQ(outputOf<float>(c, 0), wanted);
   }
@@ -137,16 +137,16 @@ TEST(Interpreter, ChecksNameTheInput) {
   Context c = contextOf(m);
   std::vector<float> left(3), right(4), one(1);
   smelt_error err{};
-  bind(c, 0, {3}, left);
-  bind(c, 1, {4}, right);
+  bindTo(c, 0, {3}, left);
+  bindTo(c, 1, {4}, right);
   EXPECT_EQ(smelt_run(c.get(), &err), SMELT_BAD_DATA);
   EXPECT_STREQ(err.message, "input 'right' has 4 as dim 0 (4), N = 3 is wanted");
-  bind(c, 0, {1}, one);
-  bind(c, 1, {1}, one);
+  bindTo(c, 0, {1}, one);
+  bindTo(c, 1, {1}, one);
   EXPECT_EQ(smelt_run(c.get(), &err), SMELT_BAD_DATA);
   EXPECT_STREQ(err.message, "N must be at least 2");
-  bind(c, 0, {3}, left);
-  bind(c, 1, {3}, left);
+  bindTo(c, 0, {3}, left);
+  bindTo(c, 1, {3}, left);
   EXPECT_EQ(smelt_run(c.get(), &err), SMELT_OK) << err.message;
 }
 

@@ -169,7 +169,7 @@ template <typename T> constexpr smelt_dtype dtypeFor() {
     return SMELT_U8;
 }
 template <typename T>
-int bind(const Context &c, size_t index, std::vector<int64_t> dims, std::vector<T> &data, smelt_error *err = nullptr) {
+int bindTo(const Context &c, size_t index, std::vector<int64_t> dims, std::vector<T> &data, smelt_error *err = nullptr) {
   smelt_tensor t{dtypeFor<T>(), static_cast<int32_t>(dims.size()), dims.data(), data.data(), data.size() * sizeof(T)};
   return smelt_bind_input(c.get(), index, &t, err);
 }
