@@ -95,7 +95,7 @@ Result<Model> readModelFromBytes(std::span<const uint8_t> bytes,
 /// Replaces every call of a model-local function by its body, with attribute
 /// references resolved and fresh value names, and drops the functions. Returns
 /// the errors, none on success.
-std::vector<Error> inlineFunctions(Model &model, const Limits &limits = {});
+std::vector<Error> inlineFunctions(Model &model, const ReadOptions &options = {});
 
 } // namespace smelt::onnx
 
