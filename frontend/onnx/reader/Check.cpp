@@ -5,7 +5,9 @@
 //
 // Every name is defined once in its graph and used where it can be seen; what
 // a subgraph takes from around it orders the node that holds the subgraph.
-// Unsorted nodes are sorted, stably; cycles are refused.
+// Unsorted nodes are sorted, stably; cycles are refused. One repair is made,
+// with a warning: of two Constant nodes with one output the later one holds.
+// It is what ONNX Runtime does, and published GPT-2 models rely on it.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/reader/Build.h"
@@ -30,19 +32,53 @@ struct GraphNames {
 
 class Checker {
 public:
-  explicit Checker(Diagnostics &diag) : diag(diag) {}
+  Checker(Diagnostics &diag, Model &model) : diag(diag), model(model) {}
   void check(Graph &graph, GraphNames *parent, bool wantOutputsHere);
 
 private:
+  void mergeConstants(Graph &graph);
   void define(Graph &graph, GraphNames &names);
   /// False when no graph around defines `name`.
   bool use(std::string_view name, GraphNames &names);
   void sort(Graph &graph, GraphNames &names);
 
   Diagnostics &diag;
+  Model &model;
 };
 
 } // namespace
+
+void Checker::mergeConstants(Graph &graph) {
+  std::unordered_map<std::string_view, size_t> constants;
+  std::vector<bool> gone;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    Node &node = graph.nodes[i];
+    if (node.opType != "Constant" || !node.domain.empty() || !node.inputs.empty() ||
+        node.outputs.size() != 1 || node.outputs[0].empty())
+      continue;
+    auto [first, fresh] = constants.emplace(node.outputs[0], i);
+    if (fresh)
+      continue;
+    Node &before = graph.nodes[first->second];
+    if (model.warnings.size() < 20)
+      model.warnings.push_back({"onnx.redefined-constant",
+                                "the constant " + quote(node.outputs[0]) +
+                                    " is defined twice, also by " + before.path() +
+                                    "; this later one holds",
+                                node.path()});
+    before = std::move(node);
+    gone.resize(graph.nodes.size());
+    gone[i] = true;
+  }
+  if (gone.empty())
+    return;
+  std::vector<Node> kept;
+  kept.reserve(graph.nodes.size());
+  for (size_t i = 0; i < graph.nodes.size(); ++i)
+    if (!gone[i])
+      kept.push_back(std::move(graph.nodes[i]));
+  graph.nodes = std::move(kept);
+}
 
 void Checker::define(Graph &graph, GraphNames &names) {
   names.defs.reserve(graph.nodes.size() + graph.inputs.size() + graph.initializers.size());
@@ -97,6 +133,7 @@ bool Checker::use(std::string_view name, GraphNames &names) {
 void Checker::check(Graph &graph, GraphNames *parent, bool wantOutputsHere) {
   GraphNames names;
   names.parent = parent;
+  mergeConstants(graph);
   define(graph, names);
   if (diag.full())
     return;
@@ -161,17 +198,18 @@ void Checker::sort(Graph &graph, GraphNames &names) {
       const Node &node = graph.nodes[i];
       std::string inputs;
       for (std::string_view input : node.inputs)
-        inputs += (inputs.empty() ? "" : ", ") + quote(input);
+        if (inputs.size() < 200)
+          inputs += (inputs.empty() ? "" : ", ") + quote(input);
       diag.invalid("onnx.cycle", {graph.scope, &node, {}},
                    quote(node.opType) + " needs its own result, or one that needs it (inputs " +
-                       quote(inputs) + "); want a graph without cycles");
+                       inputs + "); want a graph without cycles");
       return;
     }
   graph.nodes = std::move(sorted);
 }
 
 void smelt::onnx::checkModel(Diagnostics &diag, Model &model) {
-  Checker checker(diag);
+  Checker checker(diag, model);
   checker.check(model.graph, nullptr, true);
   for (Function &function : model.functions) {
     checker.check(function.body, nullptr, true);

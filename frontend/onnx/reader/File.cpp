@@ -112,13 +112,12 @@ Result<MappedFile> smelt::onnx::mapUserFile(const std::string &path, uint64_t ma
 //===----------------------------------------------------------------------===//
 
 /// The reason why `location` is refused by its text alone, or nothing.
-static std::optional<Error> refuseLocation(std::string_view location,
-                                           const std::string &file) {
+static std::optional<Error> refuseLocation(std::string_view location) {
   auto refuse = [&](int exitCode, const char *code, const std::string &why) {
     return fileError(exitCode, code,
                      "external data at " + quote(location) + ": " + why +
                          "; want a path below the model's folder",
-                     file);
+                     "");
   };
   if (location.empty())
     return refuse(kExitInvalid, "onnx.external-location", "the location is empty");
@@ -226,7 +225,7 @@ Result<MappedFile> smelt::onnx::mapExternalFile(const std::string &folder,
                                                 OpenMethod method) {
   std::string path(location);
   std::string file = folder + "/" + path;
-  if (std::optional<Error> refused = refuseLocation(location, folder))
+  if (std::optional<Error> refused = refuseLocation(location))
     return *refused;
   if (folder.empty())
     return fileError(kExitPolicy, "onnx.external-path",

@@ -58,7 +58,7 @@ static void checkDeclaredSizes(Context &context, const Model &model) {
     context.diag.error(kExitMemory, "onnx.memory-budget",
                        {model.graph.scope, nullptr, value.name},
                        std::string("the declared ") + what + " takes " +
-                           (bytes ? std::to_string(*bytes) : "over 2^63") + " bytes, " +
+                           (bytes ? std::to_string(*bytes) : "over 2^63 - 1") + " bytes, " +
                            std::to_string(context.budget.limit - context.budget.used) +
                            " of " + std::to_string(context.budget.limit) + " are left",
                        "give the dim a name, or declare a smaller one");

@@ -5,8 +5,8 @@
 //
 // The only way from a file to a Model. The file is hostile until proved
 // otherwise: limits, wire format, tensors, external data and graph structure
-// are checked here; whether an op makes sense is the importer's business. Errors carry
-// the documented exit code. No LLVM, no exceptions, no globals.
+// are checked here; whether an op makes sense is the importer's business.
+// Errors carry the documented exit code. No LLVM, no exceptions, no globals.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_FRONTEND_ONNX_READER_READER_H

@@ -59,11 +59,12 @@ std::optional<uint64_t> smelt::onnx::denseBytes(std::span<const int64_t> dims,
     if (__builtin_mul_overflow(nonZero, uint64_t(std::max<int64_t>(dim, 1)), &nonZero))
       return std::nullopt;
   }
-  uint64_t total;
-  if (__builtin_mul_overflow(nonZero, uint64_t(std::max(bits, 8u)), &total) ||
-      total > uint64_t(INT64_MAX))
+  unsigned __int128 total = static_cast<unsigned __int128>(nonZero) * std::max(bits, 8u) / 8;
+  if (total > uint64_t(INT64_MAX))
     return std::nullopt;
-  return empty ? 0 : (nonZero * bits + 7) / 8;
+  if (empty)
+    return 0;
+  return uint64_t((static_cast<unsigned __int128>(nonZero) * bits + 7) / 8);
 }
 
 /// The element type of a declared value; 0 (unknown) is allowed there.
