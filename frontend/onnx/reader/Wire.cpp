@@ -44,7 +44,13 @@ struct Field {
 struct Message {
   std::string_view name;
   uint32_t memory; // of one message: protobuf's object, ours, a pointer to it
-  std::span<const Field> fields;
+  const Field *fields[32] = {}; // by number
+
+  constexpr Message(std::string_view name, size_t memory, std::span<const Field> list)
+      : name(name), memory(uint32_t(memory)) {
+    for (const Field &field : list)
+      fields[field.number] = &field;
+  }
 };
 
 /// Where the walker is, for messages; lives on the stack.
@@ -191,7 +197,11 @@ static const Message &message(Msg msg) {
 
 /// Of a string: its object, and a share of our views and hash tables.
 static constexpr uint64_t kStringMemory = sizeof(std::string) + 16 + 96;
-/// Of a byte in a message that isn't walked: the smallest takes two bytes.
+/// Of a number that comes alone: arrays grow by doubling, and an arena keeps
+/// what they grew out of.
+static constexpr uint64_t kNumberMemory = 32;
+/// Of a byte in a message that isn't walked: the smallest one inside takes two
+/// bytes, and becomes an object and a pointer to it.
 static constexpr uint64_t kOtherMemory = 64;
 
 namespace {
@@ -280,7 +290,7 @@ bool Scanner::packed(const Field &field, size_t at, size_t end, const Frame &fra
   uint64_t count = 0;
   for (size_t i = at; i < end; ++i)
     count += bytes[i] < 0x80;
-  facts.memory += 8 * count;
+  facts.memory += kNumberMemory * count;
   return true;
 }
 
@@ -294,7 +304,7 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
   };
   if (wire == 0) {
     uint64_t ignored;
-    facts.memory += 8;
+    facts.memory += kNumberMemory;
     if (!varint(at, end, frame, ignored))
       return false;
     bool mapKey = field && field->name == "elem_type";
@@ -306,7 +316,7 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
       return fail(tagAt, frame, "onnx.truncated",
                   "a fixed-width number runs past the end of its message");
     at += width;
-    facts.memory += 8;
+    facts.memory += kNumberMemory;
     return !field || field->shape == (wire == 1 ? Shape::Fixed64 : Shape::Fixed32) ||
            wrong("another");
   }
@@ -340,7 +350,7 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
     facts.memory += size + kStringMemory;
     return true;
   case Shape::Other:
-    facts.memory += kOtherMemory * (size + 1);
+    facts.memory += kOtherMemory * (size + 2);
     return true;
   case Shape::Sub: {
     Frame inner = {&frame, field->name, field->once ? 0 : ++*counts};
@@ -360,7 +370,7 @@ bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &
   if (msg == Msg::Node && ++facts.nodes > limits.nodes)
     return fail(at, frame, "onnx.too-many-nodes",
                 "the model has more than " + std::to_string(limits.nodes) + " nodes");
-  uint32_t counts[64] = {}; // by field number
+  uint32_t counts[32] = {}; // by field number
   uint64_t seen = 0;
   while (at < end) {
     size_t tagAt = at;
@@ -370,11 +380,8 @@ bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &
     if (tag >> 32 || tag >> 3 == 0)
       return fail(tagAt, frame, "onnx.bad-tag",
                   "found field number " + std::to_string(tag >> 3) + ", want 1 to 2^29 - 1");
-    const Field *field = nullptr;
-    for (const Field &candidate : kind.fields)
-      if (candidate.number == tag >> 3)
-        field = &candidate;
-    if (!value(field, tag & 7, at, end, depth, frame, &counts[tag >> 3 & 63], seen, tagAt))
+    const Field *field = tag >> 3 < 32 ? kind.fields[tag >> 3] : nullptr;
+    if (!value(field, tag & 7, at, end, depth, frame, &counts[tag >> 3 & 31], seen, tagAt))
       return false;
   }
   return true;
