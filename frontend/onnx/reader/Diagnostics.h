@@ -22,6 +22,12 @@ struct Where {
   std::string str() const;
 };
 
+/// The length of the UTF-8 sequence at the start of `text`, 0 if there is none.
+size_t utf8Length(std::string_view text);
+/// `text` with control bytes and what isn't UTF-8 as \xNN, so that no model
+/// writes to the user's terminal or breaks a JSON file; the middle is cut out
+/// of what is longer than `limit`.
+std::string escaped(std::string_view text, size_t limit = SIZE_MAX);
 /// `text` for a message: quoted, at most 80 bytes, control bytes escaped.
 std::string quote(std::string_view text);
 std::string pathOf(const Scope *scope);

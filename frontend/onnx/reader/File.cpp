@@ -86,7 +86,31 @@ static std::string_view kindOfFile(mode_t mode) {
                           : "a special file";
 }
 
-Result<MappedFile> smelt::onnx::mapUserFile(const std::string &path, uint64_t maxBytes) {
+/// Reads all of a file that has `size` bytes.
+static Result<MappedFile> readDescriptor(int fd, size_t size, const std::string &file) {
+  if (size == 0)
+    return MappedFile();
+  void *address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
+  if (address == MAP_FAILED)
+    return fileError(kExitMemory, "io.no-memory",
+                     "no memory for the file's " + std::to_string(size) + " bytes", file);
+  MappedFile out(address, size);
+  for (size_t done = 0; done < size;) {
+    ssize_t got = ::read(fd, static_cast<char *>(address) + done, size - done);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return fileError(kExitIO, "io.read-failed",
+                       "found " + std::to_string(done) + " of " + std::to_string(size) +
+                           " bytes: " + (got < 0 ? std::strerror(errno) : "the file ends"),
+                       file);
+    done += size_t(got);
+  }
+  return out;
+}
+
+Result<MappedFile> smelt::onnx::readUserFile(const std::string &path, uint64_t maxBytes) {
   Fd file(::open(path.c_str(), kOpenFlags));
   if (!file)
     return systemError("cannot open the model", path, errno);
@@ -104,7 +128,7 @@ Result<MappedFile> smelt::onnx::mapUserFile(const std::string &path, uint64_t ma
                      "the file has " + std::to_string(info.st_size) +
                          " bytes, protobuf allows " + std::to_string(maxBytes),
                      path, "save the model with external data");
-  return mapDescriptor(file.fd, info, path);
+  return readDescriptor(file.fd, size_t(info.st_size), path);
 }
 
 //===----------------------------------------------------------------------===//

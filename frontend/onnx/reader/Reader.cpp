@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The order of the steps: map, scan the wire format, reserve the memory that
+// The order of the steps: read, scan the wire format, reserve the memory that
 // predicts, parse, build, check. Nothing is allocated for a file before its
 // bytes have been scanned.
 //
@@ -86,9 +86,10 @@ static Result<Model> read(std::span<const uint8_t> bytes, const std::string &fil
   }
   Budget budget;
   budget.limit = options.memoryBudget ? options.memoryBudget : defaultMemoryBudget();
-  if (!budget.take(facts->memory)) {
+  if (!budget.take(bytes.size()) || !budget.take(facts->memory)) {
     diag.error(kExitMemory, "onnx.memory-budget", {},
-               "parsing the file takes about " + std::to_string(facts->memory) +
+               "parsing the file takes about " +
+                   std::to_string(bytes.size() + facts->memory) +
                    " bytes, the budget is " + std::to_string(budget.limit));
     return diag.take();
   }
@@ -125,7 +126,7 @@ static uint64_t maxBytes(const ReadOptions &options) {
 }
 
 Result<Model> smelt::onnx::readModel(const std::string &file, const ReadOptions &options) {
-  Result<MappedFile> mapped = mapUserFile(file, maxBytes(options));
+  Result<MappedFile> mapped = readUserFile(file, maxBytes(options));
   if (!mapped)
     return mapped.errors();
   size_t slash = file.rfind('/');

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/reader/Summary.h"
+#include "frontend/onnx/reader/Diagnostics.h"
 
 #include <algorithm>
 #include <map>
@@ -119,14 +120,15 @@ Summary smelt::onnx::summarize(const Model &model) {
   Summary out;
   out.file = model.file;
   out.graph = model.graph.name;
-  out.producer = model.producer;
+  // These two aren't names, and unchecked.
+  out.producer = escaped(model.producer);
   if (!model.producerVersion.empty())
-    out.producer += " " + std::string(model.producerVersion);
+    out.producer += " " + escaped(model.producerVersion);
   out.irVersion = model.irVersion;
   for (const OpsetImport &import : model.opsets)
     out.opsets.emplace_back(import.domain, import.version);
   for (const auto &[key, value] : model.metadata)
-    out.metadata.emplace_back(key, value);
+    out.metadata.emplace_back(escaped(key), escaped(value));
   std::unordered_set<std::string_view> initializers;
   for (const Tensor &tensor : model.graph.initializers)
     initializers.insert(tensor.name);

@@ -20,13 +20,19 @@ std::string_view smelt::onnx::checkedName(Context &context, std::string_view nam
                              std::to_string(limit));
     return name;
   }
-  for (unsigned char c : name)
-    if (c < 0x20 || c == 0x7f) {
-      context.diag.invalid("onnx.name-control-character", where,
-                           "the " + std::string(what) + " " + quote(name) +
-                               " holds a control character, want none");
-      break;
+  for (size_t i = 0; i < name.size();) {
+    uint8_t c = uint8_t(name[i]);
+    size_t length = utf8Length(name.substr(i));
+    if (length && c >= 0x20 && c != 0x7f) {
+      i += length;
+      continue;
     }
+    context.diag.invalid(length ? "onnx.name-control-character" : "onnx.name-not-utf8", where,
+                         "the " + std::string(what) + " " + quote(name) +
+                             (length ? " holds a control character, want none"
+                                     : " is not UTF-8"));
+    break;
+  }
   return name;
 }
 

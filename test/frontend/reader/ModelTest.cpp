@@ -114,6 +114,17 @@ TEST(Models, NamesOutOfPolicy) {
   }
 }
 
+TEST(Models, NamesAreUtf8) {
+  for (const char *bad : {"\xff", "a\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
+                          "\xf4\x90\x80\x80", "\x80"}) {
+    pb::ModelProto model = addModel();
+    model.mutable_graph()->set_name(bad);
+    Result<Model> result = read(model);
+    EXPECT_REFUSED(result, "onnx.name-not-utf8", 65);
+    EXPECT_NE(text(result).find("\\x"), std::string::npos);
+  }
+}
+
 TEST(Models, DeclaredTypes) {
   pb::ModelProto model = addModel();
   pb::TypeProto &type = *model.mutable_graph()->mutable_input(0)->mutable_type();

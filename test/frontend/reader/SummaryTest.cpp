@@ -57,6 +57,19 @@ TEST(Summaries, CountsAndSignatures) {
   EXPECT_EQ(summary.opsets.at(0).second, 17);
 }
 
+TEST(Summaries, TextThatIsNoNameIsEscaped) {
+  pb::ModelProto proto = addModel();
+  proto.set_producer_name("\x1b[2J");
+  auto *entry = proto.add_metadata_props();
+  entry->set_key("k");
+  entry->set_value("a\xff");
+  Result<Model> model = read(proto);
+  ASSERT_READS(model);
+  Summary summary = summarize(*model);
+  EXPECT_EQ(summary.producer, "\\x1b[2J");
+  EXPECT_EQ(summary.metadata.at(0).second, "a\\xff");
+}
+
 TEST(Summaries, TypesAsText) {
   pb::ModelProto proto = addModel();
   pb::TypeProto tensor, sequence, map, optional;

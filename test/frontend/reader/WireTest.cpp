@@ -111,9 +111,9 @@ TEST(Wire, MemoryOfTinyMessagesIsPredicted) {
   options.memoryBudget = 8 << 20;
   EXPECT_LT(model.ByteSizeLong(), 200'000u);
   EXPECT_REFUSED(read(model, options), "onnx.memory-budget", 71);
-  // And of messages that nothing looks into.
+  // And of messages that nothing uses.
   pb::ModelProto devices = addModel();
-  for (int i = 0; i < 100000; ++i)
+  for (int i = 0; i < 200000; ++i)
     devices.add_configuration();
   EXPECT_REFUSED(read(devices, options), "onnx.memory-budget", 71);
   EXPECT_READS(read(addModel(), options));
