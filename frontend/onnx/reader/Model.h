@@ -63,9 +63,9 @@ struct ValueInfo {
 
 /// A constant. `data` holds exactly elements() × elementBytes(dtype) bytes,
 /// little endian, dense and row-major, whatever form the file used: typed
-/// fields, packed 2-, 4- and 6-bit elements (here one byte each, the signed
-/// ones sign-extended), external files and sparse tensors are all resolved. Large data
-/// are views into mapped files, so `data` may have any alignment: use memcpy.
+/// fields, packed 2-, 4- and 6-bit elements (here one byte each, i2 and i4
+/// sign-extended), external files and sparse tensors are all resolved. Large
+/// data are views into mapped files, of any alignment: use memcpy.
 struct Tensor {
   std::string_view name;
   DType dtype = DType::Undefined;
@@ -157,6 +157,11 @@ struct Function {
   Graph body; // nodes and valueInfos; inputs and outputs carry names only
 };
 
+/// Something wrong in a file that its users rely on, and that was put right.
+struct Warning {
+  std::string code, message, path; // as of an Error
+};
+
 class Storage; // the parsed file, mapped external files, converted data
 
 struct Model {
@@ -167,6 +172,7 @@ struct Model {
   std::vector<std::pair<std::string_view, std::string_view>> metadata;
   Graph graph;
   std::vector<Function> functions; // emptied by inlineFunctions
+  std::vector<Warning> warnings;   // to be shown to the user
   std::string file;     // the path as given
   std::string localDir; // its folder: the root of external data
   std::shared_ptr<Storage> storage;

@@ -5,8 +5,8 @@
 //
 // The only way from a file to a Model. The file is hostile until proved
 // otherwise: limits, wire format, tensors, external data and graph structure
-// are checked here; whether an op makes sense is the importer's business. Errors carry
-// the documented exit code. No LLVM, no exceptions, no globals.
+// are checked here; whether an op makes sense is the importer's business.
+// Errors carry the documented exit code. No LLVM, no exceptions, no globals.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_FRONTEND_ONNX_READER_READER_H
@@ -95,7 +95,7 @@ Result<Model> readModelFromBytes(std::span<const uint8_t> bytes,
 /// Replaces every call of a model-local function by its body, with attribute
 /// references resolved and fresh value names, and drops the functions. Returns
 /// the errors, none on success.
-std::vector<Error> inlineFunctions(Model &model, const Limits &limits = {});
+std::vector<Error> inlineFunctions(Model &model, const ReadOptions &options = {});
 
 } // namespace smelt::onnx
 
