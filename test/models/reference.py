@@ -68,12 +68,24 @@ class ZipMap(OpRun):
         return ([dict(zip(keys, row)) for row in np.atleast_2d(x)],)
 
 
-OPS = [BatchNormalization, QuantizeLinear, DequantizeLinear, ImageScaler, OneHot, ZipMap]
+class Add(OpRun):  # before opset 7: broadcasting from an axis, by attribute
+    def _run(self, x, y, axis=None, broadcast=0):
+        if axis is not None:
+            y = np.reshape(y, [1] * axis + list(y.shape) + [1] * (x.ndim - axis - y.ndim))
+        return (x + y,)
+
+
+class Reshape(OpRun):  # before opset 5: the shape is an attribute
+    def _run(self, x, shape=None, **_):
+        return (np.reshape(x, [x.shape[k] if n == 0 else n for k, n in enumerate(shape)]),)
+
+
+OPS = [Add, Reshape, BatchNormalization, QuantizeLinear, DequantizeLinear, ImageScaler, OneHot, ZipMap]
 
 
 def wanted_ops(model):
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
-    old = {BatchNormalization: 14, QuantizeLinear: 19, DequantizeLinear: 19}
+    old = {Add: 7, Reshape: 5, BatchNormalization: 14, QuantizeLinear: 19, DequantizeLinear: 19}
     return [op for op in OPS if opset < old.get(op, 1 << 30)]
 
 
@@ -107,10 +119,28 @@ def to_double(model):
     return out
 
 
+def modernised(model):
+    """IR version 1 and 2 mean opset 1 without saying so, and give attributes no type."""
+    if model.ir_version >= 3:
+        return model
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    if not out.opset_import:
+        out.opset_import.append(helper.make_opsetid("", 1))
+    Kind = onnx.AttributeProto
+    fields = [("floats", Kind.FLOATS), ("ints", Kind.INTS), ("strings", Kind.STRINGS), ("t", Kind.TENSOR),
+              ("s", Kind.STRING), ("f", Kind.FLOAT), ("i", Kind.INT)]
+    for graph in values.graphs(out.graph):
+        for attribute in (a for n in graph.node for a in n.attribute if a.type == Kind.UNDEFINED):
+            present = {field.name for field, _ in attribute.ListFields()}
+            attribute.type = next((kind for name, kind in fields if name in present), Kind.INTS)
+    return out
+
+
 class Reference:
     def __init__(self, model, data, cache):
         """model: a ModelProto; data: its bytes, the key of the cache in the folder `cache`."""
-        self.model = model
+        self.model = modernised(model)
         self.key = hashlib.sha256(data + pathlib.Path(__file__).read_bytes())
         self.cache = pathlib.Path(cache)
 

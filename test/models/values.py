@@ -144,8 +144,10 @@ def compare_floats(got, ref, kind):
     bad = ~same | ~(excess <= 0)
     if bad.any():
         at = np.unravel_index(np.where(np.isnan(excess), np.inf, np.where(same, excess, np.inf)).argmax(), ref.shape)
+        with np.errstate(invalid="ignore"):
+            largest = np.nanmax(np.abs(np.where(finite, got - ref, 0)))
         return (f"{np.count_nonzero(bad)} of {ref.size} differ; at {list(map(int, at))} found {got[at]:.7g}, wanted {ref[at]:.7g}"
-                f" (largest difference {np.nanmax(np.abs(np.where(finite, got - ref, 0))):.2g}, rms {rms:.2g})")
+                f" (largest difference {largest:.2g}, rms {rms:.2g})")
     norm = np.linalg.norm(got[finite]) * np.linalg.norm(ref[finite])
     cosine = float(np.dot(got[finite].ravel(), ref[finite].ravel()) / norm) if norm else 1.0
     return "" if cosine >= least else f"cosine {cosine:.7f}, wanted at least {least}"
