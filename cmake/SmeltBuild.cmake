@@ -14,8 +14,9 @@ if(CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
-set(CMAKE_CXX_FLAGS_RELWITHASSERT "-O2" CACHE STRING "optimised, assertions on")
-set(CMAKE_C_FLAGS_RELWITHASSERT "-O2" CACHE STRING "optimised, assertions on")
+# Not cache variables: project() has made empty ones of these names already.
+set(CMAKE_CXX_FLAGS_RELWITHASSERT "-O2")
+set(CMAKE_C_FLAGS_RELWITHASSERT "-O2")
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -fvisibility-inlines-hidden)
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-deprecated-declarations>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")

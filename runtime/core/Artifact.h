@@ -32,9 +32,13 @@ enum class DType : uint32_t {
 
 /// A kernel computes the workgroups [wgBegin, wgEnd) of its grid. `buffers`
 /// holds its inputs, then its outputs; `symbols` its symbol values; `scratch`
-/// is private to the calling thread, 64-byte aligned.
+/// is private to the calling thread, 64-byte aligned; the kStatusBytes before
+/// it are the thread's status block, whose first int64 a kernel sets to 1 when
+/// an index was out of range (it reads element 0 then; the run fails).
 using KernelFn = void (*)(void *const *buffers, const int64_t *symbols,
                           int64_t wgBegin, int64_t wgEnd, void *scratch);
+
+inline constexpr int64_t kStatusBytes = 64;
 
 /// CPU features a program needs, checked before any kernel runs.
 enum CpuLevel : uint32_t {

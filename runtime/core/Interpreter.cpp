@@ -257,9 +257,12 @@ int Interpreter::readWrite(Op op, const int64_t *w) {
 
 int Interpreter::scratchFor(int64_t bytes) {
   for (size_t t = 0; t < c.scratch.size(); ++t) {
-    if (int code = c.scratch[t].ensure(c.memory, bytes, "a thread's scratch", err))
+    if (int code = c.scratch[t].ensure(c.memory, bytes + kStatusBytes, "a thread's scratch", err))
       return code;
-    c.scratchPointers[t] = c.scratch[t].data();
+    // The status block stands before the scratch that kernels see.
+    char *base = static_cast<char *>(c.scratch[t].data());
+    memset(base, 0, kStatusBytes);
+    c.scratchPointers[t] = base + kStatusBytes;
   }
   return SMELT_OK;
 }
@@ -270,6 +273,7 @@ int Interpreter::segment(const int64_t *&w, int64_t n) {
   c.recordBuffers.clear();
   c.recordSymbols.clear();
   int64_t scratch = 0;
+  const char *first = p.text(w[4]);
   size_t firstEvent = c.events.size();
   for (int64_t i = 0; i < n; ++i) {
     // Dispatch: kernel, rGrid, rScratch, text, nSymbols, r..., nBuffers, b...
@@ -301,13 +305,22 @@ int Interpreter::segment(const int64_t *&w, int64_t n) {
       return failMemory(err, sizeof(DispatchRecord), "a segment");
     w = operand + buffers;
   }
-  if (!c.scratchPointers[0] || scratch > c.scratch[0].size())
+  if (!c.scratchPointers[0] || scratch + kStatusBytes > c.scratch[0].size())
     if (int code = scratchFor(scratch))
       return code;
   if (c.isProfiling && !c.times.resize(n + 1))
     return failMemory(err, 8 * (n + 1), "a profile");
   c.pool.run(c.records.data(), c.records.size(), c.scratchPointers.data(),
              c.isProfiling ? c.times.data() : nullptr);
+  bool badIndex = false;
+  for (size_t t = 0; t < c.scratch.size(); ++t) {
+    int64_t &status = *reinterpret_cast<int64_t *>(c.scratch[t].data());
+    badIndex |= status != 0;
+    status = 0;
+  }
+  if (badIndex)
+    return fail(err, SMELT_BAD_DATA, "an index is out of range in kernel '%s'%s", first,
+                n > 1 ? " or one that follows it" : "");
   for (size_t i = 0; c.isProfiling && i < static_cast<size_t>(n); ++i) {
     c.events[firstEvent + i].start_ns = c.times[i] - c.runStart;
     c.events[firstEvent + i].duration_ns = c.times[i + 1] - c.times[i];
