@@ -1,4 +1,5 @@
-//===- Diagnostics.cpp - Collecting errors while reading -------------------===//
+//===- Diagnostics.cpp - Collecting errors while reading
+//-------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -25,7 +26,8 @@ size_t smelt::onnx::utf8Length(std::string_view text) {
                ? 3
                : 0;
   if (first >= 0xf0 && first <= 0xf4)
-    return tail(1) && tail(2) && tail(3) && !(first == 0xf0 && byte(1) < 0x90) &&
+    return tail(1) && tail(2) && tail(3) &&
+                   !(first == 0xf0 && byte(1) < 0x90) &&
                    !(first == 0xf4 && byte(1) > 0x8f)
                ? 4
                : 0;
@@ -93,7 +95,12 @@ void Diagnostics::error(int exitCode, std::string_view code, const Where &where,
                         std::string message, std::string hint) {
   if (full())
     return;
-  add({exitCode, std::string(code), std::move(message), where.str(), {}, -1,
+  add({exitCode,
+       std::string(code),
+       std::move(message),
+       where.str(),
+       {},
+       -1,
        std::move(hint)});
 }
 

@@ -1,4 +1,5 @@
-//===- Diagnostics.h - Collecting errors while reading ---------------------===//
+//===- Diagnostics.h - Collecting errors while reading
+//---------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -34,7 +35,8 @@ std::string pathOf(const Scope *scope);
 
 class Diagnostics {
 public:
-  Diagnostics(std::string file, uint32_t limit) : file(std::move(file)), limit(limit) {}
+  Diagnostics(std::string file, uint32_t limit)
+      : file(std::move(file)), limit(limit) {}
 
   void error(int exitCode, std::string_view code, const Where &where,
              std::string message, std::string hint = {});

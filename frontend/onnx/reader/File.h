@@ -1,4 +1,5 @@
-//===- File.h - Mapped files and the choke point for external data ---------===//
+//===- File.h - Mapped files and the choke point for external data
+//---------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -50,7 +51,8 @@ enum class OpenMethod { Auto, Walk };
 /// or has a second link. With a `trustRoot` links are followed, as long as
 /// the file they end at lies below that folder. These files stay mapped, since
 /// they may be larger than the memory; they must not shrink meanwhile.
-Result<MappedFile> mapExternalFile(const std::string &folder, std::string_view location,
+Result<MappedFile> mapExternalFile(const std::string &folder,
+                                   std::string_view location,
                                    const std::string &trustRoot,
                                    OpenMethod method = OpenMethod::Auto);
 

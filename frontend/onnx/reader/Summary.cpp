@@ -1,4 +1,5 @@
-//===- Summary.cpp - The data behind `smelt inspect model.onnx` ------------===//
+//===- Summary.cpp - The data behind `smelt inspect model.onnx`
+//------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -18,15 +19,23 @@
 using namespace smelt::onnx;
 
 std::string smelt::onnx::typeText(const TypeInfo &type) {
-  auto inner = [&] { return type.inner ? typeText(*type.inner) : std::string("?"); };
+  auto inner = [&] {
+    return type.inner ? typeText(*type.inner) : std::string("?");
+  };
   switch (type.kind) {
-  case TypeInfo::Kind::None: return "?";
-  case TypeInfo::Kind::Opaque: return "opaque";
-  case TypeInfo::Kind::Sequence: return "seq(" + inner() + ")";
-  case TypeInfo::Kind::Optional: return "optional(" + inner() + ")";
-  case TypeInfo::Kind::Map: return "map(" + std::string(name(type.elem)) + "," + inner() + ")";
+  case TypeInfo::Kind::None:
+    return "?";
+  case TypeInfo::Kind::Opaque:
+    return "opaque";
+  case TypeInfo::Kind::Sequence:
+    return "seq(" + inner() + ")";
+  case TypeInfo::Kind::Optional:
+    return "optional(" + inner() + ")";
+  case TypeInfo::Kind::Map:
+    return "map(" + std::string(name(type.elem)) + "," + inner() + ")";
   case TypeInfo::Kind::Tensor:
-  case TypeInfo::Kind::SparseTensor: break;
+  case TypeInfo::Kind::SparseTensor:
+    break;
   }
   std::string out = type.kind == TypeInfo::Kind::SparseTensor ? "sparse " : "";
   out += name(type.elem);
@@ -63,7 +72,8 @@ private:
   void tensor(const Tensor &tensor);
 
   Summary &out;
-  std::map<std::tuple<std::string_view, std::string_view, int64_t>, int64_t> ops;
+  std::map<std::tuple<std::string_view, std::string_view, int64_t>, int64_t>
+      ops;
   std::map<DType, TypeSummary> constants;
 };
 
@@ -136,7 +146,8 @@ Summary smelt::onnx::summarize(const Model &model) {
     out.inputs.push_back({std::string(input.name), typeText(input.type),
                           initializers.contains(input.name)});
   for (const ValueInfo &output : model.graph.outputs)
-    out.outputs.push_back({std::string(output.name), typeText(output.type), false});
+    out.outputs.push_back(
+        {std::string(output.name), typeText(output.type), false});
   out.functions = int64_t(model.functions.size());
   Walker walker(out);
   walker.graph(model.graph);

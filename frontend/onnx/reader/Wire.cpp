@@ -1,12 +1,14 @@
-//===- Wire.cpp - Checking the wire format before protobuf sees it ---------===//
+//===- Wire.cpp - Checking the wire format before protobuf sees it
+//---------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A table of all messages of the format with the fields that matter, and a
 // walker driven by it. Fields that the table leaves out are numbers, and
-// strings skipped by their length, as protobuf does. Unlike protobuf it refuses a second value of a singular message or data field:
-// merging is where two parsers of one file come to disagree.
+// strings skipped by their length, as protobuf does. Unlike protobuf it refuses
+// a second value of a singular message or data field: merging is where two
+// parsers of one file come to disagree.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/reader/Wire.h"
@@ -20,9 +22,32 @@ using namespace smelt::onnx;
 namespace {
 
 enum class Msg : uint8_t {
-  Model, Graph, Node, Attr, Tensor, Sparse, Value, Type, TypeTensor, TypeHolder, Shape,
-  Dim, Function, Opset, Entry, Annotation, Training, Opaque, Segment, Device, NodeDevice,
-  Sharding, ShardingMap, ShardedDim, SimpleDim, None
+  Model,
+  Graph,
+  Node,
+  Attr,
+  Tensor,
+  Sparse,
+  Value,
+  Type,
+  TypeTensor,
+  TypeHolder,
+  Shape,
+  Dim,
+  Function,
+  Opset,
+  Entry,
+  Annotation,
+  Training,
+  Opaque,
+  Segment,
+  Device,
+  NodeDevice,
+  Sharding,
+  ShardingMap,
+  ShardedDim,
+  SimpleDim,
+  None
 };
 
 enum class Shape : uint8_t {
@@ -45,7 +70,8 @@ struct Message {
   uint32_t memory; // of one message: protobuf's object, ours, a pointer to it
   const Field *fields[32] = {}; // by number
 
-  constexpr Message(size_t memory, std::span<const Field> list) : memory(uint32_t(memory)) {
+  constexpr Message(size_t memory, std::span<const Field> list)
+      : memory(uint32_t(memory)) {
     for (const Field &field : list)
       fields[field.number] = &field;
   }
@@ -170,7 +196,8 @@ static constexpr Field kTraining[] = {
 };
 
 // Where a model is to run; parsed with the rest, and not used.
-static constexpr Field kDevice[] = {{1, Shape::Bytes, "name"}, {3, Shape::Bytes, "device"}};
+static constexpr Field kDevice[] = {{1, Shape::Bytes, "name"},
+                                    {3, Shape::Bytes, "device"}};
 static constexpr Field kNodeDevice[] = {
     {1, Shape::Bytes, "configuration_id"},
     {2, Shape::Sub, "sharding_spec", Msg::Sharding},
@@ -281,12 +308,15 @@ private:
       if (!(byte & 0x80))
         return true;
     }
-    return fail(start, frame, "onnx.bad-varint", "found a number of more than " + std::to_string(most) + " bytes or 64 bits");
+    return fail(start, frame, "onnx.bad-varint",
+                "found a number of more than " + std::to_string(most) +
+                    " bytes or 64 bits");
   }
 
   bool walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &frame);
-  bool value(const Field *field, uint32_t wire, size_t &at, size_t end, uint32_t depth,
-             const Frame &frame, uint32_t *counts, uint64_t &seen, size_t tagAt);
+  bool value(const Field *field, uint32_t wire, size_t &at, size_t end,
+             uint32_t depth, const Frame &frame, uint32_t *counts,
+             uint64_t &seen, size_t tagAt);
   /// Counts the numbers of a packed field.
   bool packed(const Field &field, size_t at, size_t end, const Frame &frame);
 
@@ -298,14 +328,16 @@ private:
 
 } // namespace
 
-bool Scanner::packed(const Field &field, size_t at, size_t end, const Frame &frame) {
+bool Scanner::packed(const Field &field, size_t at, size_t end,
+                     const Frame &frame) {
   size_t size = end - at;
   if (field.shape != Shape::Varint) {
     unsigned width = field.shape == Shape::Fixed32 ? 4 : 8;
     if (size % width)
       return fail(at, frame, "onnx.wrong-wire-type",
-                  "packed " + std::string(field.name) + " has " + std::to_string(size) +
-                      " bytes, want a multiple of " + std::to_string(width));
+                  "packed " + std::string(field.name) + " has " +
+                      std::to_string(size) + " bytes, want a multiple of " +
+                      std::to_string(width));
     facts.memory += size;
     return true;
   }
@@ -322,21 +354,23 @@ bool Scanner::packed(const Field &field, size_t at, size_t end, const Frame &fra
   }
   if (start != end)
     return fail(start, frame, "onnx.bad-varint",
-                "a number in packed " + std::string(field.name) + " has no end");
+                "a number in packed " + std::string(field.name) +
+                    " has no end");
   facts.memory += kNumberMemory * count;
   return true;
 }
 
 bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
-                    uint32_t depth, const Frame &frame, uint32_t *counts, uint64_t &seen,
-                    size_t tagAt) {
+                    uint32_t depth, const Frame &frame, uint32_t *counts,
+                    uint64_t &seen, size_t tagAt) {
   auto wrong = [&] {
     static constexpr std::string_view wants[] = {
-        "2 (bytes)", "2 (bytes)", "0 (varint) or 2 (packed)", "5 (32 bits) or 2 (packed)",
-        "1 (64 bits) or 2 (packed)"};
+        "2 (bytes)", "2 (bytes)", "0 (varint) or 2 (packed)",
+        "5 (32 bits) or 2 (packed)", "1 (64 bits) or 2 (packed)"};
     return fail(tagAt, frame, "onnx.wrong-wire-type",
-                std::string(field->name) + " has wire type " + std::to_string(wire) +
-                    ", want " + std::string(wants[size_t(field->shape)]));
+                std::string(field->name) + " has wire type " +
+                    std::to_string(wire) + ", want " +
+                    std::string(wants[size_t(field->shape)]));
   };
   if (wire == 0) {
     uint64_t ignored;
@@ -353,7 +387,8 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
                   "a fixed-width number runs past the end of its message");
     at += width;
     facts.memory += kNumberMemory;
-    return !field || field->shape == (wire == 1 ? Shape::Fixed64 : Shape::Fixed32) ||
+    return !field ||
+           field->shape == (wire == 1 ? Shape::Fixed64 : Shape::Fixed32) ||
            wrong();
   }
   if (wire != 2)
@@ -394,15 +429,18 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
   }
 }
 
-bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &frame) {
+bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth,
+                   const Frame &frame) {
   if (depth > limits.messageDepth)
     return fail(at, frame, "onnx.nesting-depth",
-                "messages nest more than " + std::to_string(limits.messageDepth) + " deep");
+                "messages nest more than " +
+                    std::to_string(limits.messageDepth) + " deep");
   const Message &kind = message(msg);
   facts.memory += kind.memory;
   if (msg == Msg::Node && ++facts.nodes > limits.nodes)
     return fail(at, frame, "onnx.too-many-nodes",
-                "the model has more than " + std::to_string(limits.nodes) + " nodes");
+                "the model has more than " + std::to_string(limits.nodes) +
+                    " nodes");
   uint32_t counts[32] = {}; // by field number
   uint64_t seen = 0;
   while (at < end) {
@@ -412,9 +450,11 @@ bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &
       return false;
     if (tag >> 32 || tag >> 3 == 0)
       return fail(tagAt, frame, "onnx.bad-tag",
-                  "found field number " + std::to_string(tag >> 3) + ", want 1 to 2^29 - 1");
+                  "found field number " + std::to_string(tag >> 3) +
+                      ", want 1 to 2^29 - 1");
     const Field *field = tag >> 3 < 32 ? kind.fields[tag >> 3] : nullptr;
-    if (!value(field, tag & 7, at, end, depth, frame, &counts[tag >> 3 & 31], seen, tagAt))
+    if (!value(field, tag & 7, at, end, depth, frame, &counts[tag >> 3 & 31],
+               seen, tagAt))
       return false;
   }
   return true;
