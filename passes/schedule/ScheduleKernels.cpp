@@ -19,8 +19,8 @@ using namespace smelt;
 
 namespace {
 
-struct ScheduleKernelsPass : smelt::impl::ScheduleKernelsPassBase<ScheduleKernelsPass> {
-  explicit ScheduleKernelsPass(const TargetModel *target) : target(target) {}
+struct ScheduleKernels : smelt::impl::ScheduleKernelsPassBase<ScheduleKernels> {
+  explicit ScheduleKernels(const TargetModel *target) : target(target) {}
   void runOnOperation() override {
     bool anyFailed = false;
     getOperation().walk([&](KernelOp kernel) {
@@ -36,5 +36,5 @@ struct ScheduleKernelsPass : smelt::impl::ScheduleKernelsPassBase<ScheduleKernel
 } // namespace
 
 std::unique_ptr<Pass> smelt::createScheduleKernelsPass(const TargetModel &target) {
-  return std::make_unique<ScheduleKernelsPass>(&target);
+  return std::make_unique<ScheduleKernels>(&target);
 }

@@ -260,7 +260,7 @@ int Interpreter::scratchFor(int64_t bytes) {
     if (int code = c.scratch[t].ensure(c.memory, bytes + kStatusBytes, "a thread's scratch", err))
       return code;
     // The status block stands before the scratch that kernels see.
-    char *base = static_cast<char *>(c.scratch[t].data());
+    uint8_t *base = c.scratch[t].data();
     memset(base, 0, kStatusBytes);
     c.scratchPointers[t] = base + kStatusBytes;
   }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/common/Compiler.h"
 #include "codegen/artifact/Artifact.h"
+#include "mlir/IR/Verifier.h"
 #include "codegen/cpu/Model.h"
 #include "passes/Pipeline.h"
 #include "tools/common/Registration.h"

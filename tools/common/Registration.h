@@ -18,6 +18,8 @@ namespace smelt {
 
 void registerDialects(mlir::DialectRegistry &registry);
 void registerPasses();
+/// What the compiler itself needs, and its translation to LLVM IR.
+void registerCompilerDialects(mlir::DialectRegistry &registry);
 
 } // namespace smelt
 

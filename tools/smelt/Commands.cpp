@@ -1,0 +1,171 @@
+//===- Commands.cpp - The verbs of the driver -------------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "tools/smelt/Commands.h"
+#include "frontend/onnx/reader/Summary.h"
+#include "runtime/launcher/Launcher.h"
+#include "tools/common/Compiler.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include <dlfcn.h>
+#include <unistd.h>
+
+using namespace smelt;
+
+namespace {
+
+bool endsWith(const std::string &text, const char *suffix) { return llvm::StringRef(text).ends_with(suffix); }
+
+std::string libraryDir(const char *argv0) {
+  std::string self = llvm::sys::fs::getMainExecutable(argv0, reinterpret_cast<void *>(&libraryDir));
+  llvm::SmallString<128> path(llvm::sys::path::parent_path(llvm::sys::path::parent_path(self)));
+  llvm::sys::path::append(path, "lib");
+  return path.str().str();
+}
+
+struct CompileArgs {
+  CompileOptions options;
+  std::string emit;
+  std::vector<std::string> shapes;
+  int optLevel = 2;
+  bool quiet = false;
+};
+
+int usage(const llvm::Twine &message) {
+  llvm::errs() << "smelt: error: " << message << '\n';
+  return 64;
+}
+
+int compile(CompileArgs &args) {
+  CompileOptions &options = args.options;
+  static const std::map<std::string, EmitKind> kinds = {
+      {"exe", EmitKind::Executable}, {"lib", EmitKind::SharedLibrary}, {"obj", EmitKind::Object},
+      {"mlir", EmitKind::Mlir},      {"kernels", EmitKind::Kernels},   {"host", EmitKind::Host},
+      {"llvm", EmitKind::Llvm},      {"asm", EmitKind::Assembly}};
+  if (!args.emit.empty()) {
+    auto kind = kinds.find(args.emit);
+    if (kind == kinds.end())
+      return usage("--emit knows exe, lib, obj, mlir, kernels, host, llvm and asm, not '" + args.emit + "'");
+    options.emit = kind->second;
+  } else {
+    options.emit = endsWith(options.output, ".so") ? EmitKind::SharedLibrary
+                   : endsWith(options.output, ".o") ? EmitKind::Object
+                                                    : EmitKind::Executable;
+  }
+  bool isFile = options.emit == EmitKind::Executable || options.emit == EmitKind::SharedLibrary ||
+                options.emit == EmitKind::Object;
+  if (isFile && options.output.empty())
+    return usage("-o FILE is needed");
+  std::string error;
+  for (const std::string &text : args.shapes)
+    if (!parseShapes(text, options.shapes, error))
+      return usage(error);
+  options.optLevel = args.optLevel;
+  bool isTerminal = llvm::sys::Process::StandardErrIsDisplayed();
+  if (isTerminal && !args.quiet)
+    options.progress = [](int i, int n, llvm::StringRef name) {
+      llvm::errs() << "\r\033[K[" << i << '/' << n << "] " << name << (i == n ? "\r\033[K" : "");
+    };
+  return compileModel(options, llvm::outs(), llvm::errs());
+}
+
+/// Runs an artifact's own command line: a library is loaded, a program started.
+int runArtifact(const std::string &file, std::vector<std::string> rest) {
+  rest.insert(rest.begin(), file);
+  std::vector<char *> argv;
+  for (std::string &arg : rest)
+    argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  if (access(file.c_str(), F_OK) != 0) {
+    llvm::errs() << "smelt: error: there is no file " << file << '\n';
+    return 66;
+  }
+  std::string path = file.find('/') == std::string::npos ? "./" + file : file;
+  if (!endsWith(file, ".so")) {
+    execv(path.c_str(), argv.data());
+    llvm::errs() << "smelt: error: cannot start " << file << ": " << strerror(errno) << '\n';
+    return 65;
+  }
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  const void *descriptor = library ? dlsym(library, "smelt_artifact") : nullptr;
+  if (!descriptor) {
+    llvm::errs() << "smelt: error: " << file << " is no artifact: " << dlerror() << '\n';
+    return 65;
+  }
+  return smelt_launcher_main(static_cast<const artifact::Descriptor *>(descriptor), int(rest.size()), argv.data());
+}
+
+int inspect(const std::string &file) {
+  if (!endsWith(file, ".onnx"))
+    return runArtifact(file, {"--inspect"});
+  onnx::Result<onnx::Model> model = onnx::readModel(file);
+  if (!model) {
+    for (const onnx::Error &error : model.errors())
+      llvm::errs() << "smelt: error: " << error.str() << '\n';
+    return model.exitCode();
+  }
+  onnx::Summary summary = onnx::summarize(*model);
+  llvm::raw_ostream &os = llvm::outs();
+  os << "model       " << summary.file << "\nproducer    " << summary.producer << "\nIR version  " << summary.irVersion
+     << "\nopsets     ";
+  for (auto &[domain, version] : summary.opsets)
+    os << ' ' << (domain.empty() ? "ai.onnx" : domain) << ' ' << version;
+  os << "\nparameters  " << summary.parameters << " (" << summary.parameterBytes << " bytes)\n";
+  for (const auto &value : summary.inputs)
+    os << "input       " << value.name << ": " << value.type << '\n';
+  for (const auto &value : summary.outputs)
+    os << "output      " << value.name << ": " << value.type << '\n';
+  os << "nodes       " << summary.nodes << '\n';
+  for (const auto &op : summary.ops)
+    os << llvm::format("%8lld  ", (long long)op.count) << (op.domain.empty() ? "" : op.domain + ":") << op.opType << '\n';
+  return 0;
+}
+
+} // namespace
+
+void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &action) {
+  auto args = std::make_shared<CompileArgs>();
+  args->options.libraryDir = libraryDir(argv0);
+  CLI::App *compileCommand = app.add_subcommand("compile", "Compile a model to an executable, a library or an object");
+  compileCommand->add_option("model", args->options.input, "the model: .onnx")->required();
+  compileCommand->add_option("-o", args->options.output, "output: FILE is an executable, FILE.so a library, FILE.o an object");
+  compileCommand->add_option("-O", args->optLevel, "0 one op per kernel, 1 fusion, 2 layout and packing, 3 wider search")
+      ->check(CLI::Range(0, 3));
+  compileCommand->add_option("--target", args->options.target, "native, x86-64-v3, x86-64-v4, aarch64");
+  compileCommand->add_option("--emit", args->emit, "exe, lib, obj, or text: mlir, kernels, host, llvm, asm");
+  compileCommand->add_option("--shapes", args->shapes, "INPUT:DIMS, x:1x3x224x224 or x:1..8x3x?x_, all:?");
+  compileCommand->add_option("--dump-phases-to", args->options.dumpDir, "a folder for one numbered file per phase");
+  compileCommand->add_option("--trust-root", args->options.trustRoot, "a further folder external data may lie in");
+  compileCommand->add_option("--threads", args->options.threads, "threads the compiler uses");
+  compileCommand->add_flag("--strict", args->options.isStrict, "warnings are errors");
+  compileCommand->add_flag("-q,--quiet", args->quiet, "no progress");
+  compileCommand->callback([args, &action] { action = [args] { return compile(*args); }; });
+
+  auto file = std::make_shared<std::string>();
+  struct Pass {
+    const char *name, *help, *extra;
+  };
+  for (Pass pass : {Pass{"run", "Run an artifact: its own options follow", ""},
+                    Pass{"bench", "Time an artifact", "--bench"}}) {
+    CLI::App *command = app.add_subcommand(pass.name, pass.help);
+    command->prefix_command();
+    command->callback([command, pass, &action] {
+      std::vector<std::string> rest = command->remaining();
+      action = [rest, pass]() -> int {
+        if (rest.empty())
+          return usage(llvm::Twine(pass.name) + " wants an artifact");
+        std::vector<std::string> options(rest.begin() + 1, rest.end());
+        if (*pass.extra)
+          options.insert(options.begin(), pass.extra);
+        return runArtifact(rest[0], options);
+      };
+    });
+  }
+  CLI::App *inspectCommand = app.add_subcommand("inspect", "Show what a model or an artifact holds");
+  inspectCommand->add_option("file", *file, "a model (.onnx) or an artifact")->required();
+  inspectCommand->callback([file, &action] { action = [file] { return inspect(*file); }; });
+}
