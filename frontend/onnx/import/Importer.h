@@ -81,6 +81,8 @@ public:
   std::vector<std::string> strings(llvm::StringRef name) const;
   const Attribute *attribute(llvm::StringRef name) const;
   const Tensor *tensor(llvm::StringRef name) const;
+  /// An error when a required attribute is missing.
+  mlir::LogicalResult require(llvm::StringRef name) const;
 
   //--- types
   mlir::RankedTensorType type(mlir::Value v) const { return llvm::cast<mlir::RankedTensorType>(v.getType()); }
@@ -91,6 +93,8 @@ public:
   /// `axis` counted from the end when negative; an error when out of range.
   mlir::FailureOr<int64_t> axis(int64_t axis, int64_t rank);
   mlir::Type dtype(DType dtype) const; // null with an error when there is none
+  /// An error when the (present) values differ in element type.
+  mlir::LogicalResult sameElementType(mlir::ValueRange values);
 
   //--- symbols and known integers
   DimSymbols &symbols();
@@ -108,18 +112,24 @@ public:
   /// (the first operand's when null).
   template <typename OpTy, typename... Attrs>
   mlir::Value elementwise(mlir::ValueRange operands, mlir::Type elementType = {}, Attrs... attrs) {
-    auto dims = broadcastDims(operands);
+    llvm::SmallVector<mlir::Value> xs(operands);
+    auto dims = unifyBroadcast(xs);
     if (mlir::failed(dims))
       return {};
-    auto result = getTensorType(*dims, elementType ? elementType : elem(operands.front()));
+    auto result = getTensorType(*dims, elementType ? elementType : elem(xs.front()));
     mlir::OperationState state(loc, OpTy::getOperationName());
     if constexpr (sizeof...(Attrs) == 0) {
-      OpTy::build(b, state, mlir::TypeRange(result), operands);
+      OpTy::build(b, state, mlir::TypeRange(result), xs);
       return b.create(state)->getResult(0);
     } else {
-      return OpTy::create(b, loc, result, operands[0], attrs...);
+      return OpTy::create(b, loc, result, xs[0], attrs...);
     }
   }
+  /// NumPy broadcasting. Two symbolic sizes that meet are taken as equal: the
+  /// operand whose size is named otherwise goes through `rebind`, which checks
+  /// it at run time, so that no kernel sees a size that may or may not be 1.
+  mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> unifyBroadcast(llvm::SmallVectorImpl<mlir::Value> &operands);
+  /// The same without the rebinds.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> broadcastDims(mlir::ValueRange operands);
   mlir::Value add(mlir::Value x, mlir::Value y) { return elementwise<AddOp>({x, y}); }
   mlir::Value sub(mlir::Value x, mlir::Value y) { return elementwise<SubOp>({x, y}); }
@@ -132,6 +142,12 @@ public:
   mlir::Value cast(mlir::Value x, mlir::Type elementType);
   /// A 0-d constant of the element type.
   mlir::Value scalar(mlir::Type elementType, double value) { return createScalar(b, loc, elementType, value); }
+  /// A 1-d i64 tensor of expressions (`from_exprs`, or a constant).
+  mlir::Value fromExprs(llvm::ArrayRef<mlir::AffineExpr> values);
+  /// One expression as a 0-d tensor of the element type.
+  mlir::Value exprScalar(mlir::Type elementType, mlir::AffineExpr value);
+  /// The same tensor with its dims named by these expressions, checked at run time.
+  mlir::Value rebind(mlir::Value x, llvm::ArrayRef<mlir::AffineExpr> dims);
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<mlir::AffineExpr> dims);
   mlir::Value transpose(mlir::Value x, llvm::ArrayRef<int64_t> perm);
   mlir::Value broadcast(mlir::Value x, llvm::ArrayRef<mlir::AffineExpr> dims);
@@ -149,10 +165,10 @@ public:
   mlir::Value normalize(mlir::Value x, llvm::ArrayRef<int64_t> axes, double eps, mlir::Value *mean = nullptr,
                         mlir::Value *invStd = nullptr);
 
-  //--- errors
+  //--- errors; after one, helpers return null and take null operands as such
   /// Adds an error at this node (exit 65 unless said) and returns failure.
-  mlir::LogicalResult error(const llvm::Twine &message, llvm::StringRef code = "onnx.invalid-node", int exitCode = kExitInvalid);
-  mlir::LogicalResult unsupported(const llvm::Twine &what) { return error(what, "onnx.unsupported", kExitUnsupported); }
+  mlir::LogicalResult error(const llvm::Twine &message, llvm::StringRef code = "onnx.invalid-node", int exitCode = kExitInvalid) const;
+  mlir::LogicalResult unsupported(const llvm::Twine &what) const { return error(what, "onnx.unsupported", kExitUnsupported); }
 
   Importer &importer;
   const Node &node;

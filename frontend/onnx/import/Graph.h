@@ -1,0 +1,101 @@
+//===- Graph.h - The importer's state: names, errors, control flow ----------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Private to the importer. A graph is walked by a stack of frames (this graph,
+// the graph whose If it belongs to, ...), so that "the rest of the model" is a
+// value that can be copied: where an If's branches differ in rank, the rest is
+// imported once in each branch (Control.cpp).
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_FRONTEND_ONNX_IMPORT_GRAPH_H
+#define SMELT_FRONTEND_ONNX_IMPORT_GRAPH_H
+
+#include "frontend/onnx/import/Importer.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace smelt::onnx {
+
+inline llvm::StringRef ref(std::string_view text) { return {text.data(), text.size()}; }
+
+/// Names of one graph; `parent` is the graph around it, or what stood before
+/// the walk was forked.
+struct Env {
+  const Env *parent = nullptr;
+  llvm::DenseMap<llvm::StringRef, mlir::Value> values;
+
+  mlir::Value lookup(llvm::StringRef name) const {
+    for (const Env *env = this; env; env = env->parent)
+      if (auto it = env->values.find(name); it != env->values.end())
+        return it->second;
+    return {};
+  }
+};
+
+/// A graph and the place in it.
+struct Frame {
+  const Graph *graph;
+  size_t next;
+  Env *env;
+  const Node *owner; // the If that takes this graph's outputs; null at the root
+};
+
+class Importer {
+public:
+  Importer(const Model &model, mlir::ModuleOp module, const ImportOptions &options, std::vector<Error> &errors)
+      : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors) {}
+
+  mlir::LogicalResult run();
+
+  //--- errors
+  mlir::LogicalResult report(const Node &node, const llvm::Twine &message, llvm::StringRef code, int exitCode);
+  mlir::LogicalResult report(const Scope *scope, const llvm::Twine &message, llvm::StringRef code, int exitCode);
+  size_t numErrors() const { return errors.size(); }
+
+  //--- types (Types.cpp)
+  /// Null with an error when there is no such element type here.
+  mlir::Type elementType(DType dtype, const Scope *scope);
+  /// Type of an input; unknown dims become symbols `name.dimN`.
+  mlir::Type valueType(const ValueInfo &info, const Scope *scope, const ShapeOverride *shape);
+  mlir::Value constant(const Tensor &tensor, mlir::OpBuilder &b, mlir::Location loc, const Scope *scope);
+  /// A contradiction between what the model declares and what was found is an error.
+  mlir::LogicalResult checkDeclared(const ValueInfo &info, mlir::Value value, const Scope *scope);
+
+  //--- walking (Importer.cpp)
+  mlir::Location location(const Node &node);
+  /// Looks the op up; an error is added when `complain`.
+  const OpRow *find(const Node &node, bool complain);
+  mlir::LogicalResult importNode(const Node &node, Env &env, mlir::OpBuilder &b);
+  mlir::LogicalResult initializers(const Graph &graph, Env &env, mlir::OpBuilder &b);
+  /// Imports what the frames hold from `b` on; gives the root graph's outputs.
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> walk(llvm::SmallVector<Frame> frames, mlir::OpBuilder &b);
+  Env *newEnv(const Env *parent);
+
+  //--- control flow (Control.cpp)
+  /// An If at the top of the frames. Either its outputs are bound and the walk
+  /// goes on (no value), or the rest was imported inside (the root's outputs).
+  mlir::FailureOr<std::optional<llvm::SmallVector<mlir::Value>>> importIf(const Node &node,
+                                                                          llvm::SmallVector<Frame> &frames,
+                                                                          mlir::OpBuilder &b);
+  mlir::LogicalResult importLoop(const Node &node, Env &env, mlir::OpBuilder &b);
+  mlir::LogicalResult importScan(const Node &node, Env &env, mlir::OpBuilder &b);
+
+  const Model &model;
+  mlir::ModuleOp module;
+  const ImportOptions &options;
+  DimSymbols symbols;
+  SymbolicValues values;
+  int64_t forks = 0;
+
+private:
+  mlir::LogicalResult checkSupported(const Graph &graph);
+  mlir::LogicalResult checkSize(const Node &node, mlir::Value value);
+
+  std::vector<Error> &errors;
+  std::vector<std::unique_ptr<Env>> envs;
+};
+
+} // namespace smelt::onnx
+
+#endif // SMELT_FRONTEND_ONNX_IMPORT_GRAPH_H
