@@ -55,6 +55,7 @@ public:
 
   //--- types (Types.cpp)
   /// Null with an error when there is no such element type here.
+  mlir::Type elementType(DType dtype, const Node &node);
   mlir::Type elementType(DType dtype, const Scope *scope);
   /// Type of an input; unknown dims become symbols `name.dimN`.
   mlir::Type valueType(const ValueInfo &info, const Scope *scope, const ShapeOverride *shape);

@@ -161,7 +161,7 @@ public:
   mlir::Value squeeze(mlir::Value x, llvm::ArrayRef<int64_t> axes);
   /// Numerically stable softmax over `axes` as primitives (max, sub, exp, sum, div).
   mlir::Value softmax(mlir::Value x, llvm::ArrayRef<int64_t> axes, bool log = false);
-  /// (x - mean) / sqrt(var + eps) over `axes`, in f32 when `stashF32`; optional mean and 1/std out.
+  /// (x - mean) / sqrt(var + eps) over `axes`, in the element type of x; optional mean and 1/std out.
   mlir::Value normalize(mlir::Value x, llvm::ArrayRef<int64_t> axes, double eps, mlir::Value *mean = nullptr,
                         mlir::Value *invStd = nullptr);
 
