@@ -43,8 +43,7 @@ struct Frame {
 
 class Importer {
 public:
-  Importer(const Model &model, mlir::ModuleOp module, const ImportOptions &options, std::vector<Error> &errors)
-      : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors) {}
+  Importer(const Model &model, mlir::ModuleOp module, const ImportOptions &options, std::vector<Error> &errors);
 
   mlir::LogicalResult run();
 
@@ -58,15 +57,17 @@ public:
   mlir::Type elementType(DType dtype, const Node &node);
   mlir::Type elementType(DType dtype, const Scope *scope);
   /// Type of an input; unknown dims become symbols `name.dimN`.
-  mlir::Type valueType(const ValueInfo &info, const Scope *scope, const ShapeOverride *shape);
+  mlir::Type valueType(const ValueInfo &info, const TypeInfo &type, const Scope *scope);
   mlir::Value constant(const Tensor &tensor, mlir::OpBuilder &b, mlir::Location loc, const Scope *scope);
   /// A contradiction between what the model declares and what was found is an error.
   mlir::LogicalResult checkDeclared(const ValueInfo &info, mlir::Value value, const Scope *scope);
 
   //--- walking (Importer.cpp)
   mlir::Location location(const Node &node);
-  /// Looks the op up; an error is added when `complain`.
-  const OpRow *find(const Node &node, bool complain);
+  mlir::Location location(llvm::StringRef name, llvm::StringRef kind, const Scope *scope);
+  const OpRow *find(const Node &node) const;
+  mlir::Value lookup(std::string_view name, const Env &env, const Node &node);
+  mlir::LogicalResult bindOutputs(const Node &node, llvm::ArrayRef<mlir::Value> outputs, Env &env);
   mlir::LogicalResult importNode(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult initializers(const Graph &graph, Env &env, mlir::OpBuilder &b);
   /// Imports what the frames hold from `b` on; gives the root graph's outputs.
@@ -90,11 +91,16 @@ public:
   int64_t forks = 0;
 
 private:
-  mlir::LogicalResult checkSupported(const Graph &graph);
+  mlir::LogicalResult applyOverrides();
+  const ShapeOverride *overrideFor(llvm::StringRef input) const;
+  mlir::LogicalResult checkSupported();
   mlir::LogicalResult checkSize(const Node &node, mlir::Value value);
 
   std::vector<Error> &errors;
+  const uint64_t budget = defaultMemoryBudget();
   std::vector<std::unique_ptr<Env>> envs;
+  llvm::StringMap<mlir::AffineExpr> params;                          // dims that the user gave a size
+  llvm::StringMap<llvm::SmallVector<const OpRow *>> registry;        // "domain:op", by falling `since`
 };
 
 } // namespace smelt::onnx

@@ -190,9 +190,13 @@ struct OpRow {
   ImportFn fn;
 };
 
-/// One per family file: Math.cpp, NN.cpp, Tensor.cpp, Quantize.cpp,
-/// Recurrent.cpp, Control.cpp, ML.cpp, Microsoft.cpp, Legacy.cpp.
+/// One per family file: Math.cpp, Reduce.cpp, Tensor.cpp, Shape.cpp, Index.cpp,
+/// NN.cpp, Quantize.cpp, Recurrent.cpp, ML.cpp, Microsoft.cpp, Legacy.cpp.
+/// If, Loop and Scan are the importer's own (Control.cpp).
 llvm::ArrayRef<OpRow> mathOps();
+llvm::ArrayRef<OpRow> reduceOps();
+llvm::ArrayRef<OpRow> shapeOps();
+llvm::ArrayRef<OpRow> indexOps();
 llvm::ArrayRef<OpRow> nnOps();
 llvm::ArrayRef<OpRow> tensorOps();
 llvm::ArrayRef<OpRow> quantizeOps();
