@@ -19,6 +19,9 @@ namespace smelt::onnx {
 
 inline llvm::StringRef ref(std::string_view text) { return {text.data(), text.size()}; }
 
+/// If, Loop and Scan.
+bool isControl(const Node &node);
+
 /// Names of one graph; `parent` is the graph around it, or what stood before
 /// the walk was forked.
 struct Env {
@@ -82,6 +85,10 @@ public:
                                                                           mlir::OpBuilder &b);
   mlir::LogicalResult importLoop(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult importScan(const Node &node, Env &env, mlir::OpBuilder &b);
+  /// A condition that constants, sizes or an enclosing branch decide.
+  std::optional<bool> decide(mlir::Value condition);
+  /// The condition (a tensor of one bool) as a host scalar.
+  mlir::Value hostCondition(mlir::Value condition, mlir::OpBuilder &b, mlir::Location loc);
 
   const Model &model;
   mlir::ModuleOp module;
@@ -91,6 +98,27 @@ public:
   int64_t forks = 0;
 
 private:
+  struct LoopSpec;
+  struct LoopPass;
+  struct ScanAxes {
+    llvm::SmallVector<int64_t> inputAxes, outputAxes;
+    llvm::SmallVector<bool> inputReverse, outputReverse;
+  };
+  /// Imports one pass of a loop's body; may be called again with wider types.
+  using LoopBody = llvm::function_ref<mlir::FailureOr<LoopPass>(mlir::OpBuilder &, mlir::AffineExpr iteration,
+                                                                mlir::ValueRange carried)>;
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> buildLoop(const LoopSpec &spec, mlir::OpBuilder &b, LoopBody body);
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> scan(NodeImport &n, const Graph &graph, const Env &env,
+                                                       llvm::ArrayRef<mlir::Value> states,
+                                                       llvm::ArrayRef<mlir::Value> sequences, const ScanAxes &axes);
+  const Graph *loopBody(const Node &node, size_t inputs, size_t carried);
+  mlir::LogicalResult rankFailure(const Node &node);
+
+  std::optional<llvm::SmallVector<mlir::Type>> joinTypes(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
+                                                         llvm::StringRef name);
+  void assume(mlir::Value condition, bool truth);
+  void forgetAssumption();
+
   mlir::LogicalResult applyOverrides();
   const ShapeOverride *overrideFor(llvm::StringRef input) const;
   mlir::LogicalResult checkSupported();
@@ -99,6 +127,7 @@ private:
   std::vector<Error> &errors;
   const uint64_t budget = defaultMemoryBudget();
   std::vector<std::unique_ptr<Env>> envs;
+  llvm::SmallVector<std::pair<mlir::Value, bool>> facts;             // conditions of the enclosing branches
   llvm::StringMap<mlir::AffineExpr> params;                          // dims that the user gave a size
   llvm::StringMap<llvm::SmallVector<const OpRow *>> registry;        // "domain:op", by falling `since`
 };

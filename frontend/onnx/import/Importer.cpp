@@ -323,7 +323,7 @@ LogicalResult Importer::run() {
   for (const Tensor &tensor : graph.initializers)
     initialized.insert(ref(tensor.name));
   SmallVector<Type> types;
-  SmallVector<Attribute> argNames, resultNames;
+  SmallVector<mlir::Attribute> argNames, resultNames;
   SmallVector<const ValueInfo *> inputs;
   for (const ValueInfo &info : graph.inputs) {
     if (initialized.contains(ref(info.name))) // a default value is taken as the value

@@ -243,7 +243,7 @@ Value Importer::constant(const Tensor &tensor, OpBuilder &b, Location loc, const
     return {};
   auto type = RankedTensorType::get(tensor.dims, element);
   if (tensor.dtype == DType::String) {
-    SmallVector<Attribute> texts;
+    SmallVector<mlir::Attribute> texts;
     for (std::string_view text : tensor.strings)
       texts.push_back(b.getStringAttr(ref(text)));
     return ConstantOp::create(b, loc, type, b.getArrayAttr(texts));
