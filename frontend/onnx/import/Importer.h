@@ -159,6 +159,13 @@ public:
   /// x + shape[i] * 1: a dims list inserted with size 1 at `axes`, and removed there.
   mlir::Value unsqueeze(mlir::Value x, llvm::ArrayRef<int64_t> axes);
   mlir::Value squeeze(mlir::Value x, llvm::ArrayRef<int64_t> axes);
+  /// Batched matrix product with batch dims broadcast; both of rank >= 2.
+  mlir::Value matmul(mlir::Value x, mlir::Value y, bool transposeLhs = false, bool transposeRhs = false,
+                     mlir::Type elementType = {});
+  /// The index along dim `axis` of a tensor of these dims.
+  mlir::Value iota(mlir::Type elementType, llvm::ArrayRef<mlir::AffineExpr> dims, int64_t axis);
+  /// A run-time status with `message` unless the sizes are equal.
+  void checkEqual(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &message);
   /// Numerically stable softmax over `axes` as primitives (max, sub, exp, sum, div).
   mlir::Value softmax(mlir::Value x, llvm::ArrayRef<int64_t> axes, bool log = false);
   /// (x - mean) / sqrt(var + eps) over `axes`, in the element type of x; optional mean and 1/std out.
@@ -190,11 +197,13 @@ struct OpRow {
   ImportFn fn;
 };
 
-/// One per family file: Math.cpp, Reduce.cpp, Tensor.cpp, Shape.cpp, Index.cpp,
+/// One per family file: Math.cpp, Reduce.cpp, Contract.cpp, Tensor.cpp, Shape.cpp, Index.cpp, Resize.cpp,
 /// NN.cpp, Quantize.cpp, Recurrent.cpp, ML.cpp, Microsoft.cpp, Legacy.cpp.
 /// If, Loop and Scan are the importer's own (Control.cpp).
 llvm::ArrayRef<OpRow> mathOps();
 llvm::ArrayRef<OpRow> reduceOps();
+llvm::ArrayRef<OpRow> contractOps();
+llvm::ArrayRef<OpRow> resizeOps();
 llvm::ArrayRef<OpRow> shapeOps();
 llvm::ArrayRef<OpRow> indexOps();
 llvm::ArrayRef<OpRow> nnOps();

@@ -413,6 +413,57 @@ Value NodeImport::squeeze(Value x, ArrayRef<int64_t> axes) {
   return reshape(rebind(x, ones), to);
 }
 
+Value NodeImport::matmul(Value x, Value y, bool transposeLhs, bool transposeRhs, Type elementType) {
+  if (!x || !y)
+    return {};
+  SmallVector<AffineExpr> a = dims(x), b = dims(y);
+  size_t p = a.size(), q = b.size();
+  if (p < 2 || q < 2) {
+    (void)error("matrices of rank " + Twine(p) + " and " + Twine(q) + ", want at least 2", "onnx.shape-mismatch");
+    return {};
+  }
+  // A size that one side knows names the other's; of two symbols the left one does.
+  auto unify = [&](AffineExpr &s, AffineExpr &t) -> LogicalResult {
+    bool known = isa<AffineConstantExpr>(t);
+    if (s != t && known && isa<AffineConstantExpr>(s))
+      return error("cannot multiply " + shapeText(*this, x) + " by " + shapeText(*this, y) + ": sizes " +
+                       Twine(cast<AffineConstantExpr>(s).getValue()) + " and " +
+                       Twine(cast<AffineConstantExpr>(t).getValue()) + " must be equal",
+                   "onnx.shape-mismatch");
+    (known ? s : t) = known ? t : s;
+    return success();
+  };
+  if (failed(unify(a[p - (transposeLhs ? 2 : 1)], b[q - (transposeRhs ? 1 : 2)])))
+    return {};
+  SmallVector<AffineExpr> result(std::max(p, q), num(1));
+  for (size_t back = 3; back <= result.size(); ++back) {
+    AffineExpr one = num(1), *s = back <= p ? &a[p - back] : &one, *t = back <= q ? &b[q - back] : &one;
+    if (*s != num(1) && *t != num(1) && failed(unify(*s, *t)))
+      return {};
+    result[result.size() - back] = *s != num(1) ? *s : *t;
+  }
+  result[result.size() - 2] = a[p - (transposeLhs ? 1 : 2)];
+  result[result.size() - 1] = b[q - (transposeRhs ? 2 : 1)];
+  x = rebind(x, a);
+  y = rebind(y, b);
+  return MatMulOp::create(this->b, loc, getTensorType(result, elementType ? elementType : elem(x)), x, y, transposeLhs,
+                          transposeRhs);
+}
+
+Value NodeImport::iota(Type elementType, ArrayRef<AffineExpr> dims, int64_t axis) {
+  return IotaOp::create(b, loc, getTensorType(dims, elementType), axis);
+}
+
+void NodeImport::checkEqual(AffineExpr x, AffineExpr y, const Twine &message) {
+  if (symbols().provablyEqual(x, y))
+    return;
+  // 1 when equal: 1 - min(|x - y|, 1).
+  AffineExpr difference = simplifyAffineExpr(x - y, 0, symbols().size());
+  AffineExpr equal = num(1) - symbols().min(symbols().max(difference, -difference), num(1));
+  CheckOp::create(b, loc, DimsAttr::get(b.getContext(), ArrayRef<AffineExpr>(equal)),
+                  (StringRef(node.path()) + ": " + message).str());
+}
+
 Value NodeImport::softmax(Value x, ArrayRef<int64_t> axes, bool log) {
   Value shifted = sub(x, reduce(ReduceKind::max, x, axes, true));
   if (!shifted)
