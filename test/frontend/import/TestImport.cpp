@@ -1,0 +1,136 @@
+//===- TestImport.cpp - Imports models and prints the modules ---------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// smelt-test-import [--quiet] [--canonicalize] [--locations] [--shapes=N:d,d] model...
+//
+// Verifies each module, checks that it prints and parses back to the same text,
+// and exits with the documented code of the first error (70 where the importer
+// itself is at fault). --locations prints each op's origins instead.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/smelt/Origin.h"
+#include "frontend/onnx/import/Importer.h"
+#include "frontend/onnx/reader/Reader.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace smelt;
+
+namespace {
+struct Options {
+  bool quiet = false, canonicalize = false, locations = false;
+  onnx::ImportOptions import;
+};
+} // namespace
+
+static int report(ArrayRef<onnx::Error> errors) {
+  for (const onnx::Error &error : errors)
+    llvm::errs() << "error: " << error.str() << "\n";
+  return errors.front().exitCode;
+}
+
+static std::string print(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  module.print(os, OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+  return text;
+}
+
+/// The module prints to text that parses to a module that prints the same.
+static bool roundTrips(ModuleOp module, const std::string &text) {
+  ParserConfig config(module.getContext());
+  OwningOpRef<ModuleOp> again = parseSourceString<ModuleOp>(text, config);
+  if (!again || print(*again) != text) {
+    llvm::errs() << "error: the module does not parse back to itself\n";
+    return false;
+  }
+  return true;
+}
+
+static int import(const std::string &file, const Options &options) {
+  auto model = onnx::readModel(file);
+  if (!model)
+    return report(model.errors());
+  if (auto errors = onnx::inlineFunctions(*model); !errors.empty())
+    return report(errors);
+  MLIRContext context;
+  context.loadDialect<math::MathDialect>();
+  std::vector<onnx::Error> errors;
+  OwningOpRef<ModuleOp> module = onnx::importModel(*model, &context, options.import, errors);
+  if (!module)
+    return report(errors);
+  if (failed(verify(*module))) {
+    llvm::errs() << "error: " << file << ": the module is not valid\n";
+    return 70;
+  }
+  if (options.locations) {
+    module->walk([](Operation *op) {
+      for (const Origin &origin : getOrigins(op->getLoc()))
+        llvm::outs() << op->getName() << " " << origin.str() << "\n";
+    });
+    return 0;
+  }
+  std::string text = print(*module);
+  if (!options.quiet)
+    llvm::outs() << text;
+  if (!roundTrips(*module, text))
+    return 70;
+  if (!options.canonicalize)
+    return 0;
+  PassManager passes(&context);
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  if (failed(passes.run(*module))) {
+    llvm::errs() << "error: " << file << ": canonicalize and cse failed\n";
+    return 70;
+  }
+  if (!options.quiet)
+    llvm::outs() << print(*module);
+  return 0;
+}
+
+/// x:1x?x_ is one static size, one symbol, one as the model says.
+static onnx::ShapeOverride parseShape(StringRef text) {
+  onnx::ShapeOverride shape;
+  auto [name, dims] = text.split(':');
+  shape.input = name.str();
+  shape.allDynamic = name == "all";
+  SmallVector<StringRef> parts;
+  if (!shape.allDynamic)
+    dims.split(parts, 'x');
+  for (StringRef part : parts) {
+    onnx::ShapeOverride::Dim dim;
+    dim.keep = part == "_";
+    dim.dynamic = part == "?";
+    auto [low, high] = part.split("..");
+    (void)low.getAsInteger(10, dim.min);
+    if ((high.empty() ? low : high).getAsInteger(10, dim.max))
+      dim.max = 0;
+    shape.dims.push_back(dim);
+  }
+  return shape;
+}
+
+int main(int argc, char **argv) {
+  Options options;
+  int result = 0;
+  for (StringRef arg : ArrayRef(argv, argc).drop_front()) {
+    if (arg == "--quiet")
+      options.quiet = true;
+    else if (arg == "--canonicalize")
+      options.canonicalize = true;
+    else if (arg == "--locations")
+      options.locations = true;
+    else if (arg.consume_front("--shapes="))
+      options.import.shapes.push_back(parseShape(arg));
+    else if (int code = import(arg.str(), options); code && !result)
+      result = code;
+  }
+  return result;
+}
