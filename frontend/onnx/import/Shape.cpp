@@ -213,7 +213,8 @@ static LogicalResult reshapeTo(NodeImport &n, Value x, ArrayRef<AffineExpr> want
   DimSymbols &symbols = n.symbols();
   std::optional<size_t> inferred;
   AffineExpr isInferred; // not 0 when the entry asks for the inferred size
-  for (auto [i, want] : llvm::enumerate(wanted)) {
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    AffineExpr want = wanted[i];
     if (auto number = dyn_cast<AffineConstantExpr>(want)) {
       int64_t value = number.getValue();
       if (value < -1)

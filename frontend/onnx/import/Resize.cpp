@@ -1,0 +1,219 @@
+//===- Resize.cpp - Resize and Upsample of all opsets -----------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The result's sizes are floor(dim * scale), or given; the op keeps the scale
+// as the model states it, because coordinates are computed with it. Test:
+// test/frontend/import/resize*.
+//
+//===----------------------------------------------------------------------===//
+#include "frontend/onnx/import/Graph.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace smelt::onnx {
+
+/// Constant floats, whatever form they stand in.
+static std::optional<SmallVector<double>> constantFloats(NodeImport &n, Value v) {
+  auto bytes = getConstantBytes(v);
+  if (!bytes || !isa<Float32Type>(n.elem(v)))
+    return std::nullopt;
+  SmallVector<double> result;
+  for (size_t i = 0; i + 4 <= bytes->data.size(); i += 4) {
+    float value;
+    std::memcpy(&value, bytes->data.data() + i, 4);
+    result.push_back(value);
+  }
+  return result;
+}
+
+/// floor(dim * scale) with the scale as the exact fraction that it is.
+static AffineExpr scaledSize(NodeImport &n, AffineExpr dim, double scale) {
+  if (auto size = dyn_cast<AffineConstantExpr>(dim))
+    return n.num(int64_t(std::min(std::floor(double(size.getValue()) * scale), 4e18)));
+  int exponent;
+  int64_t mantissa = int64_t(std::ldexp(std::frexp(scale, &exponent), 24)); // f32: exact
+  int shift = 24 - exponent;
+  while (shift > 0 && mantissa % 2 == 0) {
+    mantissa /= 2;
+    --shift;
+  }
+  if (shift <= 0)
+    return dim * (mantissa << std::min(-shift, 30));
+  return (dim * mantissa).floorDiv(int64_t(1) << std::min(shift, 40));
+}
+
+namespace {
+/// What the op takes, one entry per dim.
+struct Plan {
+  SmallVector<AffineExpr> sizes;
+  SmallVector<double> scales;
+};
+} // namespace
+
+static LogicalResult planScales(NodeImport &n, Value given, ArrayRef<double> attribute, ArrayRef<int64_t> axes, Plan &plan) {
+  std::optional<SmallVector<double>> values;
+  if (given)
+    values = constantFloats(n, given);
+  else
+    values = SmallVector<double>(attribute);
+  SmallVector<AffineExpr> dims = plan.sizes;
+  if (values) {
+    if (values->size() != axes.size())
+      return n.error(Twine(values->size()) + " scales for " + Twine(axes.size()) + " dims", "onnx.shape-mismatch");
+    for (auto [axis, scale] : llvm::zip(axes, *values)) {
+      if (!(scale > 0) || !std::isfinite(scale))
+        return n.error("scale " + Twine(std::to_string(scale)) + ", want a positive number");
+      plan.scales[axis] = scale;
+      if (scale != 1.0)
+        plan.sizes[axis] = scaledSize(n, dims[axis], scale);
+    }
+    return success();
+  }
+  // Scales that are quotients of sizes.
+  auto quotients = n.importer.values.getQuotients(given);
+  if (!quotients || quotients->size() != axes.size())
+    return n.unsupported("scales must be constants or follow from sizes");
+  for (auto [axis, q] : llvm::zip(axes, *quotients)) {
+    auto num = dyn_cast<AffineConstantExpr>(q.num), den = dyn_cast<AffineConstantExpr>(q.den);
+    AffineExpr dim = dims[axis];
+    if (num && den) {
+      plan.scales[axis] = double(num.getValue()) / double(den.getValue());
+      if (plan.scales[axis] <= 0)
+        return n.error("scale " + Twine(std::to_string(plan.scales[axis])) + ", want a positive number");
+    } else {
+      plan.scales[axis] = 0.0;
+    }
+    if (q.den == dim)
+      plan.sizes[axis] = q.num;
+    else if (q.num == q.den)
+      plan.scales[axis] = 1.0;
+    else
+      plan.sizes[axis] = simplifyAffineExpr((dim * q.num).floorDiv(q.den), 0, n.symbols().size());
+  }
+  return success();
+}
+
+static LogicalResult planSizes(NodeImport &n, ArrayRef<AffineExpr> wanted, ArrayRef<int64_t> axes, Plan &plan) {
+  if (wanted.size() != axes.size())
+    return n.error(Twine(wanted.size()) + " sizes for " + Twine(axes.size()) + " dims", "onnx.shape-mismatch");
+  std::string policy = n.s("keep_aspect_ratio_policy", "stretch");
+  if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller")
+    return n.error("attribute 'keep_aspect_ratio_policy' is '" + policy + "', want stretch, not_larger or not_smaller");
+  std::optional<double> common;
+  if (policy != "stretch") {
+    for (auto [axis, want] : llvm::zip(axes, wanted)) {
+      auto size = dyn_cast<AffineConstantExpr>(want), dim = dyn_cast<AffineConstantExpr>(plan.sizes[axis]);
+      if (!size || !dim || dim.getValue() == 0)
+        return n.unsupported("keep_aspect_ratio_policy '" + policy + "' with sizes known at run time only");
+      double scale = double(size.getValue()) / double(dim.getValue());
+      common = !common ? scale : policy == "not_larger" ? std::min(*common, scale) : std::max(*common, scale);
+    }
+  }
+  for (auto [axis, want] : llvm::zip(axes, wanted)) {
+    AffineExpr dim = plan.sizes[axis];
+    auto from = dyn_cast<AffineConstantExpr>(dim);
+    if (common)
+      want = n.num(int64_t(std::floor(*common * double(from.getValue()) + 0.5)));
+    auto to = dyn_cast<AffineConstantExpr>(want);
+    if (to && to.getValue() < 0)
+      return n.error("size " + Twine(to.getValue()) + ", want 0 or more", "onnx.shape-mismatch");
+    plan.sizes[axis] = want;
+    plan.scales[axis] = want == dim ? 1.0
+                        : common    ? *common
+                        : from && to && from.getValue() ? double(to.getValue()) / double(from.getValue())
+                                                        : 0.0;
+  }
+  return success();
+}
+
+static LogicalResult resize(NodeImport &n) {
+  Value x = n.in(0);
+  int64_t rank = n.rank(x);
+  bool upsample = n.opType() == "Upsample", old = upsample || n.opset() < 11;
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  if (n.has("axes")) {
+    axes.clear();
+    for (int64_t axis : n.ints("axes")) {
+      auto at = n.axis(axis, rank);
+      if (failed(at))
+        return failure();
+      if (llvm::is_contained(axes, *at))
+        return n.error("axis " + Twine(axis) + " stands twice in axes", "onnx.axis");
+      axes.push_back(*at);
+    }
+  }
+
+  Plan plan{n.dims(x), SmallVector<double>(rank, 1.0)};
+  // An empty tensor in place of an input means that it is not given.
+  auto present = [&](Value v) {
+    return v && !(n.type(v).hasStaticShape() && n.type(v).getNumElements() == 0);
+  };
+  Value scales = n.in(old ? 1 : 2), sizes = old ? Value() : n.in(3);
+  if (present(sizes)) {
+    auto wanted = n.exprs(n.cast(sizes, n.b.getI64Type()), n.node.label() + ".size");
+    if (failed(wanted) || failed(planSizes(n, *wanted, axes, plan)))
+      return failure();
+  } else if (present(scales) || (upsample && n.has("scales"))) {
+    if (failed(planScales(n, present(scales) ? scales : Value(), n.floats("scales"), axes, plan)))
+      return failure();
+  } else if (upsample && n.has("width_scale")) { // opset 1
+    if (rank != 4)
+      return n.error("input of rank " + Twine(rank) + ", want 4", "onnx.shape-mismatch");
+    if (failed(planScales(n, {}, {1.0, 1.0, n.f("height_scale", 1), n.f("width_scale", 1)}, axes, plan)))
+      return failure();
+  } else {
+    return n.error("neither scales nor sizes are given", "onnx.arity");
+  }
+
+  std::string modeName = n.s("mode", "nearest");
+  auto mode = symbolizeResizeMode(modeName == "bilinear" ? "linear" : modeName);
+  std::string coordName = n.s("coordinate_transformation_mode", old ? "asymmetric" : "half_pixel");
+  std::string nearestName = n.s("nearest_mode", old ? "floor" : "round_prefer_floor");
+  if (coordName == "tf_half_pixel_for_nn") {
+    // floor((i + 0.5) / scale) is round-half-up of (i + 0.5) / scale - 0.5.
+    if (nearestName != "floor" || modeName != "nearest")
+      return n.unsupported("coordinate_transformation_mode tf_half_pixel_for_nn without nearest_mode floor");
+    coordName = "half_pixel";
+    nearestName = "round_prefer_ceil";
+  }
+  if (coordName == "tf_half_pixel")
+    coordName = "half_pixel";
+  auto coord = symbolizeResizeCoord(coordName);
+  auto nearest = symbolizeNearestMode(nearestName);
+  if (!mode || !coord || !nearest)
+    return n.error("mode '" + modeName + "', coordinate_transformation_mode '" + coordName + "' or nearest_mode '" +
+                   nearestName + "' is none of ONNX's");
+
+  SmallVector<double> roi;
+  if (*coord == ResizeCoord::tf_crop_and_resize) {
+    auto given = present(n.in(1)) ? constantFloats(n, n.in(1)) : std::nullopt;
+    if (!given)
+      return n.unsupported("roi must be a constant of float32");
+    if (given->size() != 2 * axes.size())
+      return n.error(Twine(given->size()) + " numbers in roi, want " + Twine(2 * axes.size()), "onnx.shape-mismatch");
+    roi.assign(2 * rank, 0.0);
+    std::fill(roi.begin() + rank, roi.end(), 1.0);
+    for (auto [i, axis] : llvm::enumerate(axes)) {
+      roi[axis] = (*given)[i];
+      roi[rank + axis] = (*given)[axes.size() + i];
+    }
+  } else if (llvm::all_of(plan.scales, [](double s) { return s == 1.0; }) && plan.sizes == n.dims(x)) {
+    return n.set(0, x);
+  }
+  return n.set(0, ResizeOp::create(n.b, n.loc, getTensorType(plan.sizes, n.elem(x)), x, plan.scales, roi, *mode, *coord,
+                                   *nearest, llvm::APFloat(n.f("cubic_coeff_a", -0.75)), n.i("exclude_outside", 0) != 0,
+                                   llvm::APFloat(n.f("extrapolation_value", 0)), n.i("antialias", 0) != 0));
+}
+
+ArrayRef<OpRow> resizeOps() {
+  static constexpr OpRow rows[] = {
+      {"", "Resize", 10, 1, 4, resize},
+      {"", "Upsample", 1, 1, 2, resize},
+  };
+  return rows;
+}
+
+} // namespace smelt::onnx
