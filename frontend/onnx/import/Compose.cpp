@@ -70,6 +70,13 @@ LogicalResult expectRange(NodeImport &n, int64_t value, int64_t min, int64_t max
   return n.error(name + " is " + Twine(value) + ", want " + Twine(min) + " to " + Twine(max));
 }
 
+LogicalResult requireInputs(NodeImport &n, ArrayRef<size_t> inputs) {
+  for (size_t i : inputs)
+    if (!n.hasIn(i))
+      return n.error("input " + Twine(i) + " is missing, it is required", "onnx.arity");
+  return success();
+}
+
 FailureOr<int64_t> staticDim(NodeImport &n, Value v, int64_t dim, StringRef name) {
   if (auto constant = dyn_cast<AffineConstantExpr>(n.dims(v)[dim]))
     return constant.getValue();

@@ -39,6 +39,8 @@ mlir::LogicalResult expectShape(NodeImport &n, mlir::Value v, llvm::ArrayRef<mli
 mlir::LogicalResult expectElem(NodeImport &n, mlir::Value v, mlir::Type want, llvm::StringRef name);
 mlir::LogicalResult expectFloat(NodeImport &n, mlir::Value v, llvm::StringRef name);
 mlir::LogicalResult expectRange(NodeImport &n, int64_t value, int64_t min, int64_t max, const llvm::Twine &name);
+/// Inputs that must be there although an optional one stands before them.
+mlir::LogicalResult requireInputs(NodeImport &n, llvm::ArrayRef<size_t> inputs);
 /// The static size of a dim, or "unsupported" naming it.
 mlir::FailureOr<int64_t> staticDim(NodeImport &n, mlir::Value v, int64_t dim, llvm::StringRef name);
 

@@ -225,7 +225,9 @@ static LogicalResult importSVMRegressor(NodeImport &n) {
   SmallVector<double> rho = n.floats("rho"), params = n.floats("kernel_params");
   int64_t supports = n.i("n_supports", 0);
   std::string kernel = supports > 0 ? n.s("kernel_type", "LINEAR") : "LINEAR";
-  if (rho.empty() || failed(expectRange(n, supports, 0, (int64_t(1) << 31) - 1, "n_supports")))
+  if (failed(expectRange(n, supports, 0, (int64_t(1) << 31) - 1, "n_supports")))
+    return failure();
+  if (rho.empty())
     return n.error("attribute rho has no entry, want one");
   int64_t rows = supports > 0 ? supports : 1;
   ArrayRef<double> table = supports > 0 ? ArrayRef(vectors) : ArrayRef(coefficients);

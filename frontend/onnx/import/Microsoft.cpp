@@ -29,6 +29,8 @@ static FailureOr<Value> embed(NodeImport &n, Value table, Value ids, StringRef n
 /// input_ids, segment_ids, word, position and segment tables, gamma, beta, mask, position_ids.
 static LogicalResult importEmbedLayerNorm(NodeImport &n) {
   Value ids = n.in(0);
+  if (failed(requireInputs(n, {2, 3, 5, 6})))
+    return failure();
   auto words = embed(n, n.in(2), ids, "word_embedding");
   if (failed(words) || failed(expectRank(n, n.in(3), 2, 2, "position_embedding")))
     return failure();
@@ -194,12 +196,14 @@ static LogicalResult importFusedGemm(NodeImport &n) {
 
 /// Inputs i, i + 1, i + 2 are a tensor, its scale and its zero point.
 static FailureOr<Value> quantizedInput(NodeImport &n, size_t i) {
+  if (failed(requireInputs(n, {i, i + 1})))
+    return failure();
   return dequantize(n, n.in(i), n.in(i + 1), n.in(i + 2), 1);
 }
 
 /// Sets the result, quantized by inputs i (scale) and i + 1 (zero point).
 static LogicalResult quantizedResult(NodeImport &n, FailureOr<Value> y, size_t i, Type elementType) {
-  if (failed(y))
+  if (failed(y) || failed(requireInputs(n, {i})))
     return failure();
   auto q = quantize(n, *y, n.in(i), n.in(i + 1), elementType, 1);
   return failed(q) ? failure() : n.set(0, *q);
@@ -281,7 +285,7 @@ static LogicalResult importQLinearConcat(NodeImport &n) {
 /// A, a_scale, a_zero_point, B, b_scale, b_zero_point, C, y_scale, y_zero_point.
 static LogicalResult importQGemm(NodeImport &n) {
   bool transA = n.i("transA", 0) != 0, transB = n.i("transB", 0) != 0;
-  if (failed(expectRank(n, n.in(0), 2, 2, "A")) || failed(expectRank(n, n.in(3), 2, 2, "B")))
+  if (failed(requireInputs(n, {3, 4})) || failed(expectRank(n, n.in(0), 2, 2, "A")) || failed(expectRank(n, n.in(3), 2, 2, "B")))
     return failure();
   auto a = dequantize(n, n.in(0), n.in(1), n.in(2), 0), b = dequantize(n, n.in(3), n.in(4), n.in(5), transB ? 0 : 1);
   if (failed(a) || failed(b))
@@ -396,9 +400,9 @@ llvm::ArrayRef<OpRow> microsoftOps() {
   static const OpRow rows[] = {
       {ms, "Attention", 1, 2, 7, importMsAttention},
       {ms, "MultiHeadAttention", 1, 1, 10, importMultiHeadAttention},
-      {ms, "GroupQueryAttention", 1, 7, 12, importGroupQueryAttention},
+      {ms, "GroupQueryAttention", 1, 1, 12, importGroupQueryAttention},
       {ms, "RotaryEmbedding", 1, 4, 4, importMsRotaryEmbedding},
-      {ms, "EmbedLayerNormalization", 1, 7, 9, importEmbedLayerNorm},
+      {ms, "EmbedLayerNormalization", 1, 1, 9, importEmbedLayerNorm},
       {ms, "SkipLayerNormalization", 1, 3, 5, importSkipLayerNorm},
       {ms, "SkipSimplifiedLayerNormalization", 1, 3, 4, importSkipSimplifiedLayerNorm},
       {ms, "SimplifiedLayerNormalization", 1, 2, 2, importSimplifiedLayerNorm},
@@ -414,14 +418,14 @@ llvm::ArrayRef<OpRow> microsoftOps() {
       {ms, "MatMulNBits", 1, 3, 6, importMatMulNBits},
       {ms, "MatMulIntegerToFloat", 1, 4, 7, importMatMulIntegerToFloat},
       {ms, "DynamicQuantizeMatMul", 1, 3, 5, importDynamicQuantizeMatMul},
-      {ms, "QGemm", 1, 6, 9, importQGemm},
-      {ms, "QLinearAdd", 1, 7, 8, importQLinearBinary<AddOp>},
-      {ms, "QLinearMul", 1, 7, 8, importQLinearBinary<MulOp>},
-      {ms, "QLinearSigmoid", 1, 4, 5, importQLinearSigmoid},
-      {ms, "QLinearLeakyRelu", 1, 4, 5, importQLinearLeakyRelu},
-      {ms, "QLinearAveragePool", 1, 4, 5, importQLinearAveragePool},
-      {ms, "QLinearGlobalAveragePool", 1, 5, 5, importQLinearGlobalAveragePool},
-      {ms, "QLinearConcat", 1, 3, -1, importQLinearConcat},
+      {ms, "QGemm", 1, 2, 9, importQGemm},
+      {ms, "QLinearAdd", 1, 2, 8, importQLinearBinary<AddOp>},
+      {ms, "QLinearMul", 1, 2, 8, importQLinearBinary<MulOp>},
+      {ms, "QLinearSigmoid", 1, 2, 5, importQLinearSigmoid},
+      {ms, "QLinearLeakyRelu", 1, 2, 5, importQLinearLeakyRelu},
+      {ms, "QLinearAveragePool", 1, 2, 5, importQLinearAveragePool},
+      {ms, "QLinearGlobalAveragePool", 1, 2, 5, importQLinearGlobalAveragePool},
+      {ms, "QLinearConcat", 1, 1, -1, importQLinearConcat},
       {ms, "NhwcMaxPool", 1, 1, 1, importNhwcMaxPool},
   };
   return rows;
