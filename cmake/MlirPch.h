@@ -1,4 +1,12 @@
-// The precompiled header of the compiler's libraries: what most of them include.
+//===- MlirPch.h - The compiler's precompiled header ---------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What most of the compiler's libraries include. Built once (smelt_pch in
+// SmeltBuild.cmake) and reused by every library made by smelt_mlir_library.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

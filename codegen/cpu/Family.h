@@ -40,7 +40,7 @@ struct KernelContext {
   llvm::SmallVector<Buffer> inputs, outputs;
   mlir::Value wgBegin, wgEnd; // i64
   mlir::Value scratch;        // !llvm.ptr, 64-byte aligned
-  mlir::DictionaryAttr params() const { return kernel.getScheduleAttr().getParams(); }
+  mlir::DictionaryAttr params() const { return KernelOp(kernel).getScheduleAttr().getParams(); }
   int64_t param(llvm::StringRef name) const {
     return llvm::cast<mlir::IntegerAttr>(params().get(name)).getInt();
   }

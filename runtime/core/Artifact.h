@@ -32,9 +32,13 @@ enum class DType : uint32_t {
 
 /// A kernel computes the workgroups [wgBegin, wgEnd) of its grid. `buffers`
 /// holds its inputs, then its outputs; `symbols` its symbol values; `scratch`
-/// is private to the calling thread, 64-byte aligned.
+/// is private to the calling thread, 64-byte aligned; the kStatusBytes before
+/// it are the thread's status block, whose first int64 a kernel sets to 1 when
+/// an index was out of range (it reads element 0 then; the run fails).
 using KernelFn = void (*)(void *const *buffers, const int64_t *symbols,
                           int64_t wgBegin, int64_t wgEnd, void *scratch);
+
+inline constexpr int64_t kStatusBytes = 64;
 
 /// CPU features a program needs, checked before any kernel runs.
 enum CpuLevel : uint32_t {
@@ -47,7 +51,8 @@ enum CpuExtra : uint64_t { // bits of Descriptor::cpuExtras
 };
 enum class Arch : uint32_t { X86_64 = 62, AArch64 = 183 }; // ELF e_machine
 
-/// The symbol `smelt_artifact_<name>` of an artifact.
+/// The data symbol `smelt_artifact` of a library (.so, its only export) or of an
+/// executable; `smelt_artifact_<name>` of an object file (.o).
 struct Descriptor {
   char magic[8];
   uint32_t abiMajor, abiMinor;
@@ -67,6 +72,20 @@ struct Descriptor {
   uint64_t checksum; // FNV-1a 64 over program, strings and manifest bytes, in that order
 };
 
+/// One step of the checksum; begin with kChecksumStart.
+inline constexpr uint64_t kChecksumStart = 0xcbf29ce484222325u;
+inline uint64_t checksumStep(uint64_t hash, const void *bytes, uint64_t size) {
+  for (uint64_t i = 0; i < size; ++i)
+    hash = (hash ^ static_cast<const uint8_t *>(bytes)[i]) * 0x100000001b3u;
+  return hash;
+}
+/// What Descriptor::checksum must be.
+inline uint64_t checksumOf(const Descriptor &d) {
+  uint64_t hash = checksumStep(kChecksumStart, d.program, d.programWords * 8);
+  hash = checksumStep(hash, d.strings, d.stringsSize);
+  return checksumStep(hash, d.manifest, d.manifestSize);
+}
+
 //===----------------------------------------------------------------------===//
 // The host program: a stream of int64 words
 //===----------------------------------------------------------------------===//
@@ -75,13 +94,24 @@ struct Descriptor {
 //   inputs   : inputCount records, then outputs: outputCount records, each
 //              [name, kind, dtype, rank, dim...]  name: offset into strings
 //              kind: ValueKind.   A dim >= 0 is static; a dim < 0 is symbolic,
-//              -1 - d is the offset into strings of its display name.
+//              -1 - d is the offset into strings of its display name. A rank of
+//              -1 is known at run time only and has no dims. A string tensor
+//              (kind Tensor, dtype String) is a host value: InputValue and
+//              OutputValue, never Input and Output.
 //   code     : instructions to the end; jump targets are word offsets from the
 //              beginning of the code.
 //
 // State of a run: int64 registers r[], buffers b[] (a pointer and a byte size
-// each), host values v[] (sequences, maps, optionals, strings). Buffers
-// 0..constantBuffers-1 are preset by Const instructions like all others.
+// each), host values v[] (sequences, maps, optionals, strings). Registers start
+// as 0, buffers and values unset (using an unset one is a status).
+//
+// The runtime verifies all of it at load: every index in range, every jump to
+// the beginning of an instruction, the last instruction End or Jump, strings
+// ending in NUL. Limits: rank 16, 2^20 registers, buffers and values, 4096
+// buffers and symbols a dispatch. The arena may not grow in a run after an
+// ArenaAt, and an output set twice in one run must not need more memory than at
+// first (an earlier pointer would dangle): both are statuses. An output that
+// no Output or OutputValue reached when the program ends is a status too.
 
 enum HeaderField : uint32_t {
   kRegisterCount, kBufferCount, kHostValueCount, kInputCount, kOutputCount,
@@ -121,7 +151,8 @@ enum class Op : int64_t {
   Swap,       // b, b                      exchanges the two (loop-carried values)
   Read,       // r, b, rIndex, nDType      r = element (integers, bool; floats are truncated)
   Write,      // b, rIndex, r, nDType      element = r
-  Segment,    // n                         the next n instructions are Dispatch: one wake-up of the pool
+  Segment,    // n                         the next n instructions are Dispatch: one wake-up of the pool.
+              //                           A Dispatch outside is a segment of its own
   Dispatch,   // nKernel, rGrid, rScratchBytes, nText, nSymbols, rSymbol..., nBuffers, b...
   HostOp,     // nHostOp, nText, nWords, word...   see HostOpCode; the words' meaning is the op's
   OutputValue, // v, nOutput               a host value becomes an output
@@ -146,6 +177,7 @@ enum class HostOpCode : int64_t {
   /// -> a string tensor (host value) of the indices' shape.
   StringLookup = 4,
 };
+inline constexpr int64_t kHostOpCount = 5;
 
 } // namespace smelt::artifact
 

@@ -1,4 +1,5 @@
-//===- Build.cpp - From ModelProto to Model --------------------------------===//
+//===- Build.cpp - From ModelProto to Model
+//--------------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -24,15 +25,19 @@ public:
   void run(const pb::ModelProto &proto);
 
 private:
-  void buildGraph(const pb::GraphProto &proto, const Opsets &opsets, const Scope *scope,
-                  uint32_t depth, bool inFunction, Graph &out);
-  void buildNode(const pb::NodeProto &proto, uint32_t index, const Opsets &opsets,
-                 const Scope *scope, uint32_t depth, bool inFunction, Node &out);
+  void buildGraph(const pb::GraphProto &proto, const Opsets &opsets,
+                  const Scope *scope, uint32_t depth, bool inFunction,
+                  Graph &out);
+  void buildNode(const pb::NodeProto &proto, uint32_t index,
+                 const Opsets &opsets, const Scope *scope, uint32_t depth,
+                 bool inFunction, Node &out);
   void buildAttribute(const pb::AttributeProto &proto, const Opsets &opsets,
-                      const Node &node, uint32_t depth, bool inFunction, Attribute &out);
+                      const Node &node, uint32_t depth, bool inFunction,
+                      Attribute &out);
   void buildFunction(const pb::FunctionProto &proto, const Opsets &modelOpsets,
                      Function &out);
-  bool checkKind(const pb::AttributeProto &proto, const Where &where, AttrKind &kind);
+  bool checkKind(const pb::AttributeProto &proto, const Where &where,
+                 AttrKind &kind);
   template <typename Protos>
   std::vector<OpsetImport> buildOpsets(const Protos &protos, const Where &where,
                                        Opsets &table);
@@ -43,13 +48,15 @@ private:
     buildTensor(context, proto, where, tensor);
     return &context.storage.tensors.emplace_back(std::move(tensor));
   }
-  const Tensor *newSparse(const pb::SparseTensorProto &proto, const Where &where) {
+  const Tensor *newSparse(const pb::SparseTensorProto &proto,
+                          const Where &where) {
     Tensor tensor;
     buildSparse(context, proto, where, tensor);
     return &context.storage.tensors.emplace_back(std::move(tensor));
   }
 
-  std::string_view checked(std::string_view name, const Where &where, std::string_view what) {
+  std::string_view checked(std::string_view name, const Where &where,
+                           std::string_view what) {
     return checkedName(context, name, where, what);
   }
 
@@ -69,7 +76,8 @@ static std::string_view normalDomain(std::string_view domain) {
 
 /// The kind a file states or, in files of IR version 1, implies; false when
 /// the values given don't fit it.
-bool Builder::checkKind(const AttributeProto &proto, const Where &where, AttrKind &kind) {
+bool Builder::checkKind(const AttributeProto &proto, const Where &where,
+                        AttrKind &kind) {
   // Singular values are optional: proto3 writers leave out zeros.
   const std::pair<AttrKind, bool> values[] = {
       {AttrKind::Float, proto.has_f()},
@@ -92,10 +100,11 @@ bool Builder::checkKind(const AttributeProto &proto, const Where &where, AttrKin
     if (!present)
       continue;
     if (given != AttrKind::Undefined && kind == AttrKind::Undefined) {
-      context.diag.invalid("onnx.attribute-kind", where,
-                           "the attribute says no type and has both a value of type " +
-                               std::string(name(given)) + " and of type " +
-                               std::string(name(candidate)));
+      context.diag.invalid(
+          "onnx.attribute-kind", where,
+          "the attribute says no type and has both a value of type " +
+              std::string(name(given)) + " and of type " +
+              std::string(name(candidate)));
       return false;
     }
     // A zero that a writer put into every attribute does no harm.
@@ -103,24 +112,27 @@ bool Builder::checkKind(const AttributeProto &proto, const Where &where, AttrKin
                 (candidate == AttrKind::Int && proto.i() == 0) ||
                 (candidate == AttrKind::String && proto.s().empty());
     if (kind != AttrKind::Undefined && candidate != kind && !zero) {
-      context.diag.invalid("onnx.attribute-kind", where,
-                           "the attribute says type " + std::string(name(kind)) +
-                               " and has a value of type " + std::string(name(candidate)));
+      context.diag.invalid(
+          "onnx.attribute-kind", where,
+          "the attribute says type " + std::string(name(kind)) +
+              " and has a value of type " + std::string(name(candidate)));
       return false;
     }
     given = candidate;
   }
   if (kind == AttrKind::Undefined)
     kind = given;
-  bool missing = (kind == AttrKind::Tensor && !proto.has_t()) ||
-                 (kind == AttrKind::Graph && !proto.has_g()) ||
-                 (kind == AttrKind::SparseTensor && !proto.has_sparse_tensor()) ||
-                 (kind == AttrKind::TypeProto && !proto.has_tp());
+  bool missing =
+      (kind == AttrKind::Tensor && !proto.has_t()) ||
+      (kind == AttrKind::Graph && !proto.has_g()) ||
+      (kind == AttrKind::SparseTensor && !proto.has_sparse_tensor()) ||
+      (kind == AttrKind::TypeProto && !proto.has_tp());
   if (kind == AttrKind::Undefined || missing) {
     context.diag.invalid("onnx.attribute-kind", where,
                          kind == AttrKind::Undefined
                              ? "the attribute has neither a type nor a value"
-                             : "the attribute says type " + std::string(name(kind)) +
+                             : "the attribute says type " +
+                                   std::string(name(kind)) +
                                    " and has no value");
     return false;
   }
@@ -134,7 +146,8 @@ void Builder::buildAttribute(const AttributeProto &proto, const Opsets &opsets,
   out.name = checked(proto.name(), where, "attribute name");
   if (proto.type() < 0 || proto.type() > int(AttrKind::TypeProtos)) {
     context.diag.invalid("onnx.attribute-kind", where,
-                         "found attribute type " + std::to_string(proto.type()) +
+                         "found attribute type " +
+                             std::to_string(proto.type()) +
                              ", want 1 (float) to 14 (type protos)");
     return;
   }
@@ -153,20 +166,35 @@ void Builder::buildAttribute(const AttributeProto &proto, const Opsets &opsets,
   Storage &storage = context.storage;
   auto newGraph = [&](const pb::GraphProto &graph, std::string label) {
     Graph *result = &storage.graphs.emplace_back();
-    buildGraph(graph, opsets, storage.scope(node.scope, node.label() + "." + label),
-               depth + 1, inFunction, *result);
+    buildGraph(graph, opsets,
+               storage.scope(node.scope, node.label() + "." + label), depth + 1,
+               inFunction, *result);
     return result;
   };
   switch (out.kind) {
-  case AttrKind::Undefined: break; // checkKind has refused it
-  case AttrKind::Float: out.f = proto.f(); break;
-  case AttrKind::Int: out.i = proto.i(); break;
-  case AttrKind::String: out.s = proto.s(); break;
-  case AttrKind::Tensor: out.tensor = newTensor(proto.t(), where); break;
-  case AttrKind::Graph: out.graph = newGraph(proto.g(), std::string(out.name)); break;
-  case AttrKind::SparseTensor: out.tensor = newSparse(proto.sparse_tensor(), where); break;
+  case AttrKind::Undefined:
+    break; // checkKind has refused it
+  case AttrKind::Float:
+    out.f = proto.f();
+    break;
+  case AttrKind::Int:
+    out.i = proto.i();
+    break;
+  case AttrKind::String:
+    out.s = proto.s();
+    break;
+  case AttrKind::Tensor:
+    out.tensor = newTensor(proto.t(), where);
+    break;
+  case AttrKind::Graph:
+    out.graph = newGraph(proto.g(), std::string(out.name));
+    break;
+  case AttrKind::SparseTensor:
+    out.tensor = newSparse(proto.sparse_tensor(), where);
+    break;
   case AttrKind::TypeProto:
-    out.typeProto = &storage.types.emplace_back(buildType(context, proto.tp(), where));
+    out.typeProto =
+        &storage.types.emplace_back(buildType(context, proto.tp(), where));
     break;
   case AttrKind::Floats:
     out.floats = {proto.floats().data(), size_t(proto.floats_size())};
@@ -175,10 +203,11 @@ void Builder::buildAttribute(const AttributeProto &proto, const Opsets &opsets,
     out.ints = {proto.ints().data(), size_t(proto.ints_size())};
     break;
   case AttrKind::Strings:
-    out.strings =
-        storage.textLists.emplace_back(proto.strings().begin(), proto.strings().end());
+    out.strings = storage.textLists.emplace_back(proto.strings().begin(),
+                                                 proto.strings().end());
     break;
-  case AttrKind::Tensors: case AttrKind::SparseTensors: {
+  case AttrKind::Tensors:
+  case AttrKind::SparseTensors: {
     std::vector<const Tensor *> list;
     for (const pb::TensorProto &tensor : proto.tensors())
       list.push_back(newTensor(tensor, where));
@@ -198,7 +227,8 @@ void Builder::buildAttribute(const AttributeProto &proto, const Opsets &opsets,
   case AttrKind::TypeProtos: {
     std::vector<const TypeInfo *> list;
     for (const pb::TypeProto &type : proto.type_protos())
-      list.push_back(&storage.types.emplace_back(buildType(context, type, where)));
+      list.push_back(
+          &storage.types.emplace_back(buildType(context, type, where)));
     out.typeProtos = storage.typeLists.emplace_back(std::move(list));
     break;
   }
@@ -209,8 +239,9 @@ void Builder::buildAttribute(const AttributeProto &proto, const Opsets &opsets,
 // Nodes and graphs
 //===----------------------------------------------------------------------===//
 
-void Builder::buildNode(const pb::NodeProto &proto, uint32_t index, const Opsets &opsets,
-                        const Scope *scope, uint32_t depth, bool inFunction, Node &out) {
+void Builder::buildNode(const pb::NodeProto &proto, uint32_t index,
+                        const Opsets &opsets, const Scope *scope,
+                        uint32_t depth, bool inFunction, Node &out) {
   out.index = index;
   out.scope = scope;
   out.name = proto.name();
@@ -238,18 +269,20 @@ void Builder::buildNode(const pb::NodeProto &proto, uint32_t index, const Opsets
   out.attributes.reserve(proto.attribute_size());
   std::unordered_map<std::string_view, int> seen;
   for (const AttributeProto &attribute : proto.attribute()) {
-    buildAttribute(attribute, opsets, out, depth, inFunction, out.attributes.emplace_back());
+    buildAttribute(attribute, opsets, out, depth, inFunction,
+                   out.attributes.emplace_back());
     if (++seen[attribute.name()] == 2)
-      context.diag.invalid("onnx.duplicate-attribute", {scope, &out, attribute.name()},
-                           "the node has two attributes " + quote(attribute.name()) +
-                               ", want one");
+      context.diag.invalid("onnx.duplicate-attribute",
+                           {scope, &out, attribute.name()},
+                           "the node has two attributes " +
+                               quote(attribute.name()) + ", want one");
     if (context.diag.full())
       return;
   }
 }
 
-ValueInfo Builder::buildValue(const pb::ValueInfoProto &proto, const Scope *scope,
-                              std::string_view what) {
+ValueInfo Builder::buildValue(const pb::ValueInfoProto &proto,
+                              const Scope *scope, std::string_view what) {
   Where where = {scope, nullptr, proto.name()};
   ValueInfo value = {checked(proto.name(), where, what), {}};
   if (proto.has_type())
@@ -258,13 +291,15 @@ ValueInfo Builder::buildValue(const pb::ValueInfoProto &proto, const Scope *scop
 }
 
 void Builder::buildGraph(const pb::GraphProto &proto, const Opsets &opsets,
-                         const Scope *scope, uint32_t depth, bool inFunction, Graph &out) {
+                         const Scope *scope, uint32_t depth, bool inFunction,
+                         Graph &out) {
   out.scope = scope;
   out.name = checked(proto.name(), {scope}, "graph name");
   if (depth > context.options.limits.graphDepth) {
     context.diag.invalid("onnx.subgraph-depth", {scope},
                          "subgraphs nest more than " +
-                             std::to_string(context.options.limits.graphDepth) + " deep");
+                             std::to_string(context.options.limits.graphDepth) +
+                             " deep");
     return;
   }
   out.inputs.reserve(proto.input_size());
@@ -276,7 +311,8 @@ void Builder::buildGraph(const pb::GraphProto &proto, const Opsets &opsets,
   out.valueInfos.reserve(proto.value_info_size());
   for (const pb::ValueInfoProto &value : proto.value_info())
     out.valueInfos.push_back(buildValue(value, scope, "value name"));
-  out.initializers.reserve(proto.initializer_size() + proto.sparse_initializer_size());
+  out.initializers.reserve(proto.initializer_size() +
+                           proto.sparse_initializer_size());
   for (const pb::TensorProto &tensor : proto.initializer()) {
     if (context.diag.full())
       return;
@@ -291,7 +327,8 @@ void Builder::buildGraph(const pb::GraphProto &proto, const Opsets &opsets,
   }
   out.nodes.resize(proto.node_size());
   for (int i = 0; i < proto.node_size() && !context.diag.full(); ++i)
-    buildNode(proto.node(i), uint32_t(i), opsets, scope, depth, inFunction, out.nodes[i]);
+    buildNode(proto.node(i), uint32_t(i), opsets, scope, depth, inFunction,
+              out.nodes[i]);
 }
 
 //===----------------------------------------------------------------------===//
@@ -299,25 +336,28 @@ void Builder::buildGraph(const pb::GraphProto &proto, const Opsets &opsets,
 //===----------------------------------------------------------------------===//
 
 template <typename Protos>
-std::vector<OpsetImport> Builder::buildOpsets(const Protos &protos, const Where &where,
-                                              Opsets &table) {
+std::vector<OpsetImport>
+Builder::buildOpsets(const Protos &protos, const Where &where, Opsets &table) {
   std::vector<OpsetImport> imports;
   Opsets seen;
   for (const pb::OperatorSetIdProto &proto : protos) {
-    std::string_view domain = normalDomain(checked(proto.domain(), where, "domain"));
+    std::string_view domain =
+        normalDomain(checked(proto.domain(), where, "domain"));
     if (proto.version() < 1) {
       context.diag.invalid("onnx.bad-opset", where,
-                           "found opset version " + std::to_string(proto.version()) +
-                               " of domain " + quote(domain) + ", want 1 or more");
+                           "found opset version " +
+                               std::to_string(proto.version()) + " of domain " +
+                               quote(domain) + ", want 1 or more");
       continue;
     }
     auto [known, fresh] = seen.emplace(domain, proto.version());
     if (!fresh) {
       if (known->second != proto.version())
-        context.diag.invalid("onnx.bad-opset", where,
-                             "domain " + quote(domain) + " is imported as version " +
-                                 std::to_string(known->second) + " and as version " +
-                                 std::to_string(proto.version()) + ", want one");
+        context.diag.invalid(
+            "onnx.bad-opset", where,
+            "domain " + quote(domain) + " is imported as version " +
+                std::to_string(known->second) + " and as version " +
+                std::to_string(proto.version()) + ", want one");
       continue;
     }
     imports.push_back({domain, proto.version()});
@@ -326,8 +366,8 @@ std::vector<OpsetImport> Builder::buildOpsets(const Protos &protos, const Where 
   return imports;
 }
 
-void Builder::buildFunction(const pb::FunctionProto &proto, const Opsets &modelOpsets,
-                            Function &out) {
+void Builder::buildFunction(const pb::FunctionProto &proto,
+                            const Opsets &modelOpsets, Function &out) {
   out.name = proto.name();
   const Scope *scope = context.storage.scope(
       nullptr, "function " + quote(proto.name().empty() ? "?" : proto.name()));
@@ -336,7 +376,8 @@ void Builder::buildFunction(const pb::FunctionProto &proto, const Opsets &modelO
   out.domain = normalDomain(checked(proto.domain(), where, "domain"));
   out.overload = checked(proto.overload(), where, "overload");
   if (proto.name().empty())
-    context.diag.invalid("onnx.no-function-name", where, "a function has no name");
+    context.diag.invalid("onnx.no-function-name", where,
+                         "a function has no name");
   Opsets opsets = modelOpsets; // what the function doesn't import itself
   out.opsets = buildOpsets(proto.opset_import(), where, opsets);
 
@@ -363,7 +404,8 @@ void Builder::buildFunction(const pb::FunctionProto &proto, const Opsets &modelO
   signature.name = "signature";
   for (const AttributeProto &attribute : proto.attribute_proto()) {
     unique(attribute.name(), "attribute name");
-    buildAttribute(attribute, opsets, signature, 0, false, out.defaults.emplace_back());
+    buildAttribute(attribute, opsets, signature, 0, false,
+                   out.defaults.emplace_back());
   }
 
   out.body.scope = scope;
@@ -376,7 +418,8 @@ void Builder::buildFunction(const pb::FunctionProto &proto, const Opsets &modelO
     out.body.valueInfos.push_back(buildValue(value, scope, "value name"));
   out.body.nodes.resize(proto.node_size());
   for (int i = 0; i < proto.node_size() && !context.diag.full(); ++i)
-    buildNode(proto.node(i), uint32_t(i), opsets, scope, 0, true, out.body.nodes[i]);
+    buildNode(proto.node(i), uint32_t(i), opsets, scope, 0, true,
+              out.body.nodes[i]);
 }
 
 void Builder::run(const pb::ModelProto &proto) {
@@ -411,7 +454,8 @@ void Builder::run(const pb::ModelProto &proto) {
   if (proto.opset_import_size() == 0) {
     if (proto.ir_version() >= 3) {
       diag.invalid("onnx.no-opset", {},
-                   "a model of IR version " + std::to_string(proto.ir_version()) +
+                   "a model of IR version " +
+                       std::to_string(proto.ir_version()) +
                        " imports no opset; only those before version 3 may");
       return;
     }
@@ -423,8 +467,8 @@ void Builder::run(const pb::ModelProto &proto) {
   model.functions.resize(proto.functions_size());
   for (int i = 0; i < proto.functions_size() && !diag.full(); ++i)
     buildFunction(proto.functions(i), opsets, model.functions[i]);
-  buildGraph(proto.graph(), opsets, context.storage.scope(nullptr, "main"), 0, false,
-             model.graph);
+  buildGraph(proto.graph(), opsets, context.storage.scope(nullptr, "main"), 0,
+             false, model.graph);
 }
 
 void smelt::onnx::buildModel(Context &context, Model &model) {

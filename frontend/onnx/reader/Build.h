@@ -1,4 +1,5 @@
-//===- Build.h - The steps from a parsed proto to a checked Model ----------===//
+//===- Build.h - The steps from a parsed proto to a checked Model
+//----------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

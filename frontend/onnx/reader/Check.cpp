@@ -1,4 +1,5 @@
-//===- Check.cpp - Definitions and uses ------------------------------------===//
+//===- Check.cpp - Definitions and uses
+//------------------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -24,9 +25,10 @@ constexpr int64_t kFromOutside = -1;
 
 struct GraphNames {
   GraphNames *parent = nullptr;
-  std::unordered_map<std::string_view, int64_t> defs; // the node that defines it
-  std::vector<std::pair<uint32_t, uint32_t>> edges;   // defining node, using node
-  uint32_t current = 0; // the node being checked
+  std::unordered_map<std::string_view, int64_t>
+      defs;                                         // the node that defines it
+  std::vector<std::pair<uint32_t, uint32_t>> edges; // defining node, using node
+  uint32_t current = 0;                             // the node being checked
   bool unsorted = false;
 };
 
@@ -53,8 +55,9 @@ void Checker::mergeConstants(Graph &graph) {
   std::vector<bool> gone;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     Node &node = graph.nodes[i];
-    if (node.opType != "Constant" || !node.domain.empty() || !node.inputs.empty() ||
-        node.outputs.size() != 1 || node.outputs[0].empty())
+    if (node.opType != "Constant" || !node.domain.empty() ||
+        !node.inputs.empty() || node.outputs.size() != 1 ||
+        node.outputs[0].empty())
       continue;
     auto [first, fresh] = constants.emplace(node.outputs[0], i);
     if (fresh)
@@ -63,8 +66,8 @@ void Checker::mergeConstants(Graph &graph) {
     if (model.warnings.size() < 20)
       model.warnings.push_back({"onnx.redefined-constant",
                                 "the constant " + quote(node.outputs[0]) +
-                                    " is defined twice, also by " + before.path() +
-                                    "; this later one holds",
+                                    " is defined twice, also by " +
+                                    before.path() + "; this later one holds",
                                 node.path()});
     before = std::move(node);
     gone.resize(graph.nodes.size());
@@ -81,14 +84,16 @@ void Checker::mergeConstants(Graph &graph) {
 }
 
 void Checker::define(Graph &graph, GraphNames &names) {
-  names.defs.reserve(graph.nodes.size() + graph.inputs.size() + graph.initializers.size());
+  names.defs.reserve(graph.nodes.size() + graph.inputs.size() +
+                     graph.initializers.size());
   for (const ValueInfo &input : graph.inputs) {
     Where where = {graph.scope, nullptr, input.name};
     if (input.name.empty())
       diag.invalid("onnx.empty-name", where, "a graph input has no name");
     else if (!names.defs.emplace(input.name, kFromOutside).second)
       diag.invalid("onnx.duplicate-name", where,
-                   "the graph has two inputs " + quote(input.name) + ", want one");
+                   "the graph has two inputs " + quote(input.name) +
+                       ", want one");
   }
   std::unordered_map<std::string_view, int> initializers;
   for (const Tensor &tensor : graph.initializers) {
@@ -97,7 +102,8 @@ void Checker::define(Graph &graph, GraphNames &names) {
       diag.invalid("onnx.empty-name", where, "an initializer has no name");
     else if (++initializers[tensor.name] == 2)
       diag.invalid("onnx.duplicate-initializer", where,
-                   "the graph has two initializers " + quote(tensor.name) + ", want one");
+                   "the graph has two initializers " + quote(tensor.name) +
+                       ", want one");
     names.defs.emplace(tensor.name, kFromOutside);
   }
   for (size_t i = 0; i < graph.nodes.size(); ++i)
@@ -111,8 +117,8 @@ void Checker::define(Graph &graph, GraphNames &names) {
                                ? "an input or initializer"
                                : graph.nodes[known->second].path();
       diag.invalid("onnx.duplicate-name", {graph.scope, &graph.nodes[i], {}},
-                   "the output " + quote(output) + " is already defined by " + before +
-                       ", want one definition");
+                   "the output " + quote(output) + " is already defined by " +
+                       before + ", want one definition");
     }
 }
 
@@ -142,9 +148,10 @@ void Checker::check(Graph &graph, GraphNames *parent, bool wantOutputsHere) {
     names.current = uint32_t(i);
     for (std::string_view input : node.inputs)
       if (!input.empty() && !use(input, names))
-        diag.invalid("onnx.undefined-input", {graph.scope, &node, {}},
-                     quote(node.opType) + " reads " + quote(input) +
-                         ", which no node, input or initializer in sight defines");
+        diag.invalid(
+            "onnx.undefined-input", {graph.scope, &node, {}},
+            quote(node.opType) + " reads " + quote(input) +
+                ", which no node, input or initializer in sight defines");
     for (Attribute &attribute : node.attributes) {
       if (attribute.graph)
         check(*attribute.graph, &names, false);
@@ -157,14 +164,16 @@ void Checker::check(Graph &graph, GraphNames *parent, bool wantOutputsHere) {
   for (const ValueInfo &output : graph.outputs) {
     Where where = {graph.scope, nullptr, output.name};
     // A branch may hand on a value of the graph around it.
-    bool known = wantOutputsHere ? names.defs.contains(output.name) : use(output.name, names);
+    bool known = wantOutputsHere ? names.defs.contains(output.name)
+                                 : use(output.name, names);
     if (!known)
       diag.invalid("onnx.undefined-output", where,
                    "no node, input or initializer defines the graph's output " +
                        quote(output.name));
     else if (wantOutputsHere && ++outputs[output.name] == 2)
       diag.invalid("onnx.duplicate-name", where,
-                   "the graph has two outputs " + quote(output.name) + ", want one");
+                   "the graph has two outputs " + quote(output.name) +
+                       ", want one");
   }
   if (names.unsorted && !diag.any())
     sort(graph, names);
@@ -201,7 +210,8 @@ void Checker::sort(Graph &graph, GraphNames &names) {
         if (inputs.size() < 200)
           inputs += (inputs.empty() ? "" : ", ") + quote(input);
       diag.invalid("onnx.cycle", {graph.scope, &node, {}},
-                   quote(node.opType) + " needs its own result, or one that needs it (inputs " +
+                   quote(node.opType) +
+                       " needs its own result, or one that needs it (inputs " +
                        inputs + "); want a graph without cycles");
       return;
     }

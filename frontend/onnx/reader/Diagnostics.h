@@ -1,4 +1,5 @@
-//===- Diagnostics.h - Collecting errors while reading ---------------------===//
+//===- Diagnostics.h - Collecting errors while reading
+//---------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,13 +23,20 @@ struct Where {
   std::string str() const;
 };
 
+/// The length of the UTF-8 sequence at the start of `text`, 0 if there is none.
+size_t utf8Length(std::string_view text);
+/// `text` with control bytes and what isn't UTF-8 as \xNN, so that no model
+/// writes to the user's terminal or breaks a JSON file; the middle is cut out
+/// of what is longer than `limit`.
+std::string escaped(std::string_view text, size_t limit = SIZE_MAX);
 /// `text` for a message: quoted, at most 80 bytes, control bytes escaped.
 std::string quote(std::string_view text);
 std::string pathOf(const Scope *scope);
 
 class Diagnostics {
 public:
-  Diagnostics(std::string file, uint32_t limit) : file(std::move(file)), limit(limit) {}
+  Diagnostics(std::string file, uint32_t limit)
+      : file(std::move(file)), limit(limit) {}
 
   void error(int exitCode, std::string_view code, const Where &where,
              std::string message, std::string hint = {});

@@ -1,4 +1,5 @@
-//===- File.cpp - Mapped files and the choke point for external data -------===//
+//===- File.cpp - Mapped files and the choke point for external data
+//-------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -52,11 +53,13 @@ MappedFile::~MappedFile() {
 
 static Error fileError(int exitCode, std::string code, std::string message,
                        const std::string &file, std::string hint = {}) {
-  return {exitCode, std::move(code), std::move(message), {}, file, -1, std::move(hint)};
+  return {exitCode, std::move(code), std::move(message), {}, file,
+          -1,       std::move(hint)};
 }
 
 /// An error of the system while opening or mapping `what`.
-static Error systemError(const std::string &what, const std::string &file, int error) {
+static Error systemError(const std::string &what, const std::string &file,
+                         int error) {
   bool missing = error == ENOENT || error == ENOTDIR || error == EACCES;
   return fileError(missing ? kExitNoInput : kExitIO,
                    missing ? "io.missing-file" : "io.open-failed",
@@ -67,7 +70,8 @@ static Result<MappedFile> mapDescriptor(int fd, const struct stat &info,
                                         const std::string &file) {
   if (info.st_size == 0)
     return MappedFile();
-  void *address = ::mmap(nullptr, size_t(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
+  void *address =
+      ::mmap(nullptr, size_t(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
   if (address == MAP_FAILED)
     return fileError(kExitIO, "io.map-failed",
                      "cannot map " + std::to_string(info.st_size) +
@@ -86,7 +90,35 @@ static std::string_view kindOfFile(mode_t mode) {
                           : "a special file";
 }
 
-Result<MappedFile> smelt::onnx::mapUserFile(const std::string &path, uint64_t maxBytes) {
+/// Reads all of a file that has `size` bytes.
+static Result<MappedFile> readDescriptor(int fd, size_t size,
+                                         const std::string &file) {
+  if (size == 0)
+    return MappedFile();
+  void *address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED)
+    return fileError(
+        kExitMemory, "io.no-memory",
+        "no memory for the file's " + std::to_string(size) + " bytes", file);
+  MappedFile out(address, size);
+  for (size_t done = 0; done < size;) {
+    ssize_t got = ::read(fd, static_cast<char *>(address) + done, size - done);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return fileError(
+          kExitIO, "io.read-failed",
+          "found " + std::to_string(done) + " of " + std::to_string(size) +
+              " bytes: " + (got < 0 ? std::strerror(errno) : "the file ends"),
+          file);
+    done += size_t(got);
+  }
+  return out;
+}
+
+Result<MappedFile> smelt::onnx::readUserFile(const std::string &path,
+                                             uint64_t maxBytes) {
   Fd file(::open(path.c_str(), kOpenFlags));
   if (!file)
     return systemError("cannot open the model", path, errno);
@@ -94,17 +126,18 @@ Result<MappedFile> smelt::onnx::mapUserFile(const std::string &path, uint64_t ma
   if (::fstat(file.fd, &info) != 0)
     return systemError("cannot inspect the model", path, errno);
   if (!S_ISREG(info.st_mode))
-    return fileError(kExitIO, "io.not-a-file",
-                     "found " + std::string(kindOfFile(info.st_mode)) +
-                         ", want a regular file",
-                     path,
-                     S_ISDIR(info.st_mode) ? "name the .onnx file in that folder" : "");
+    return fileError(
+        kExitIO, "io.not-a-file",
+        "found " + std::string(kindOfFile(info.st_mode)) +
+            ", want a regular file",
+        path,
+        S_ISDIR(info.st_mode) ? "name the .onnx file in that folder" : "");
   if (uint64_t(info.st_size) > maxBytes)
     return fileError(kExitInvalid, "onnx.file-too-large",
                      "the file has " + std::to_string(info.st_size) +
                          " bytes, protobuf allows " + std::to_string(maxBytes),
                      path, "save the model with external data");
-  return mapDescriptor(file.fd, info, path);
+  return readDescriptor(file.fd, size_t(info.st_size), path);
 }
 
 //===----------------------------------------------------------------------===//
@@ -120,9 +153,11 @@ static std::optional<Error> refuseLocation(std::string_view location) {
                      "");
   };
   if (location.empty())
-    return refuse(kExitInvalid, "onnx.external-location", "the location is empty");
+    return refuse(kExitInvalid, "onnx.external-location",
+                  "the location is empty");
   if (location.size() >= PATH_MAX)
-    return refuse(kExitInvalid, "onnx.external-location", "the location is too long");
+    return refuse(kExitInvalid, "onnx.external-location",
+                  "the location is too long");
   for (unsigned char c : location)
     if (c < 0x20 || c == 0x7f)
       return refuse(kExitInvalid, "onnx.external-location",
@@ -132,7 +167,8 @@ static std::optional<Error> refuseLocation(std::string_view location) {
   for (size_t start = 0; start <= location.size();) {
     size_t end = std::min(location.find('/', start), location.size());
     if (location.substr(start, end - start) == "..")
-      return refuse(kExitPolicy, "onnx.external-path", "the path leaves its folder by '..'");
+      return refuse(kExitPolicy, "onnx.external-path",
+                    "the path leaves its folder by '..'");
     start = end + 1;
   }
   return std::nullopt;
@@ -147,7 +183,8 @@ static Fd openByWalking(int folder, const std::string &location) {
     std::string part = location.substr(start, end - start);
     bool last = end == location.size();
     if (last)
-      return Fd(::openat(at.fd, part.empty() ? "." : part.c_str(), kOpenFlags | O_NOFOLLOW));
+      return Fd(::openat(at.fd, part.empty() ? "." : part.c_str(),
+                         kOpenFlags | O_NOFOLLOW));
     if (!part.empty() && part != ".") {
       // Without O_DIRECTORY O_PATH opens a link itself, so that it can be told
       // from a missing folder.
@@ -164,12 +201,14 @@ static Fd openByWalking(int folder, const std::string &location) {
   return Fd();
 }
 
-static Fd openBeneath(int folder, const std::string &location, OpenMethod method) {
+static Fd openBeneath(int folder, const std::string &location,
+                      OpenMethod method) {
   if (method == OpenMethod::Auto) {
     struct open_how how = {};
     how.flags = kOpenFlags;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    Fd file(int(::syscall(SYS_openat2, folder, location.c_str(), &how, sizeof(how))));
+    Fd file(int(
+        ::syscall(SYS_openat2, folder, location.c_str(), &how, sizeof(how))));
     // EPERM: how older sandboxes answer a system call they don't know.
     if (file || (errno != ENOSYS && errno != EPERM))
       return file;
@@ -190,20 +229,24 @@ static std::string realPathOf(int fd) {
 /// Follows links; the file found must lie below `trustRoot`. O_PATH first:
 /// nothing is opened for reading, and no device is touched, before that.
 static Result<int> openTrusted(int folder, const std::string &location,
-                               const std::string &trustRoot, const std::string &file) {
+                               const std::string &trustRoot,
+                               const std::string &file) {
   Fd found(::openat(folder, location.c_str(), O_PATH | O_CLOEXEC));
   if (!found)
-    return systemError("cannot open external data " + quote(location), file, errno);
+    return systemError("cannot open external data " + quote(location), file,
+                       errno);
   Fd root(::open(trustRoot.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root)
-    return systemError("cannot open the trusted folder " + quote(trustRoot), file, errno);
+    return systemError("cannot open the trusted folder " + quote(trustRoot),
+                       file, errno);
   std::string path = realPathOf(found.fd), rootPath = realPathOf(root.fd);
   if (rootPath != "/")
     rootPath += '/';
   if (path.empty() || !path.starts_with(rootPath))
     return fileError(kExitPolicy, "onnx.external-path",
                      "external data " + quote(location) + " is " + quote(path) +
-                         "; want a file below the trusted folder " + quote(rootPath),
+                         "; want a file below the trusted folder " +
+                         quote(rootPath),
                      file);
   struct stat info;
   if (::fstat(found.fd, &info) != 0)
@@ -211,11 +254,14 @@ static Result<int> openTrusted(int folder, const std::string &location,
   if (!S_ISREG(info.st_mode))
     return fileError(kExitPolicy, "onnx.external-not-a-file",
                      "external data " + quote(location) + " is " +
-                         std::string(kindOfFile(info.st_mode)) + ", want a regular file",
+                         std::string(kindOfFile(info.st_mode)) +
+                         ", want a regular file",
                      file);
-  int fd = ::open(("/proc/self/fd/" + std::to_string(found.fd)).c_str(), kOpenFlags);
+  int fd =
+      ::open(("/proc/self/fd/" + std::to_string(found.fd)).c_str(), kOpenFlags);
   if (fd < 0)
-    return systemError("cannot open external data " + quote(location), file, errno);
+    return systemError("cannot open external data " + quote(location), file,
+                       errno);
   return fd;
 }
 
@@ -228,8 +274,9 @@ Result<MappedFile> smelt::onnx::mapExternalFile(const std::string &folder,
   if (std::optional<Error> refused = refuseLocation(location))
     return *refused;
   if (folder.empty())
-    return fileError(kExitPolicy, "onnx.external-path",
-                     "a model without a folder has external data at " + quote(location), "");
+    return fileError(
+        kExitPolicy, "onnx.external-path",
+        "a model without a folder has external data at " + quote(location), "");
   Fd directory(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory)
     return systemError("cannot open the model's folder", folder, errno);
@@ -253,25 +300,30 @@ Result<MappedFile> smelt::onnx::mapExternalFile(const std::string &folder,
   if (linked)
     return fileError(kExitPolicy, "onnx.external-symlink",
                      "external data " + quote(location) +
-                         " is reached by a symbolic link, want a file below the model's folder",
-                     file, "name the folder the link leads to with --trust-root");
+                         " is reached by a symbolic link, want a file below "
+                         "the model's folder",
+                     file,
+                     "name the folder the link leads to with --trust-root");
   if (!opened) // ENXIO: a FIFO or socket nobody serves
     return error == ENXIO
                ? fileError(kExitPolicy, "onnx.external-not-a-file",
                            "external data " + quote(location) +
                                " is a special file, want a regular file",
                            file)
-               : systemError("cannot open external data " + quote(location), file, error);
+               : systemError("cannot open external data " + quote(location),
+                             file, error);
   if (!S_ISREG(info.st_mode))
     return fileError(kExitPolicy, "onnx.external-not-a-file",
                      "external data " + quote(location) + " is " +
-                         std::string(kindOfFile(info.st_mode)) + ", want a regular file",
+                         std::string(kindOfFile(info.st_mode)) +
+                         ", want a regular file",
                      file);
   if (shared)
-    return fileError(kExitPolicy, "onnx.external-hard-link",
-                     "external data " + quote(location) + " has " +
-                         std::to_string(info.st_nlink) + " hard links, want one",
-                     file, "copy the file, or name its folder with --trust-root");
+    return fileError(
+        kExitPolicy, "onnx.external-hard-link",
+        "external data " + quote(location) + " has " +
+            std::to_string(info.st_nlink) + " hard links, want one",
+        file, "copy the file, or name its folder with --trust-root");
   return mapDescriptor(opened.fd, info, file);
 }
 
@@ -290,14 +342,17 @@ std::string_view smelt::onnx::guessContent(std::span<const uint8_t> bytes) {
       {"\x80\x02", "a Python pickle"},
       {"<!DOCTYPE", "an HTML page"},
       {"<html", "an HTML page"},
-      {"\x7f" "ELF", "an ELF file"},
+      {"\x7f"
+       "ELF",
+       "an ELF file"},
   };
   for (const Magic &magic : table)
     if (text.starts_with(magic.bytes))
       return magic.what;
   if (text.size() > 8 && text.substr(4, 4) == "TFL3")
     return "a TensorFlow Lite model";
-  if (text.size() > 9 && text[8] == '{' && text.substr(5, 3) == std::string_view("\0\0\0", 3))
+  if (text.size() > 9 && text[8] == '{' &&
+      text.substr(5, 3) == std::string_view("\0\0\0", 3))
     return "a safetensors file";
   for (unsigned char c : text)
     if (c < 0x20 && c != '\n' && c != '\r' && c != '\t')

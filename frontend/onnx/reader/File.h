@@ -1,4 +1,5 @@
-//===- File.h - Mapped files and the choke point for external data ---------===//
+//===- File.h - Mapped files and the choke point for external data
+//---------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,7 +15,7 @@
 
 namespace smelt::onnx {
 
-/// A read-only mapping; moving keeps the address.
+/// A range of pages; moving keeps the address.
 class MappedFile {
 public:
   MappedFile() = default;
@@ -36,8 +37,10 @@ private:
   size_t length = 0;
 };
 
-/// Maps the file a user named: any readable regular file up to `maxBytes`.
-Result<MappedFile> mapUserFile(const std::string &path, uint64_t maxBytes);
+/// Reads the file a user named, any regular file up to `maxBytes`. It is read,
+/// not mapped: the bytes are checked first and parsed then, and neither an
+/// error of the disk nor another process may change them in between.
+Result<MappedFile> readUserFile(const std::string &path, uint64_t maxBytes);
 
 /// How a location below a folder is opened. Walk is what Auto falls back to
 /// where the system has no openat2.
@@ -46,8 +49,10 @@ enum class OpenMethod { Auto, Walk };
 /// Maps the file that a model names by `location`, relative to `folder`.
 /// Refused: absolute paths, "..", symbolic links, what isn't a regular file
 /// or has a second link. With a `trustRoot` links are followed, as long as
-/// the file they end at lies below that folder.
-Result<MappedFile> mapExternalFile(const std::string &folder, std::string_view location,
+/// the file they end at lies below that folder. These files stay mapped, since
+/// they may be larger than the memory; they must not shrink meanwhile.
+Result<MappedFile> mapExternalFile(const std::string &folder,
+                                   std::string_view location,
                                    const std::string &trustRoot,
                                    OpenMethod method = OpenMethod::Auto);
 

@@ -1,4 +1,5 @@
-//===- Functions.cpp - Calls of model-local functions ----------------------===//
+//===- Functions.cpp - Calls of model-local functions
+//----------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -24,7 +25,9 @@ static std::string keyOf(std::string_view domain, std::string_view name,
 
 FunctionTable::FunctionTable(const Model &model) {
   for (const Function &function : model.functions)
-    if (!table.emplace(keyOf(function.domain, function.name, function.overload), &function)
+    if (!table
+             .emplace(keyOf(function.domain, function.name, function.overload),
+                      &function)
              .second)
       twice = &function;
 }
@@ -55,7 +58,8 @@ struct Cost {
 
 class Counter {
 public:
-  Counter(Diagnostics &diag, const FunctionTable &functions, uint32_t depthLimit)
+  Counter(Diagnostics &diag, const FunctionTable &functions,
+          uint32_t depthLimit)
       : diag(diag), functions(functions), depthLimit(depthLimit) {}
 
   Cost count(const Graph &graph);
@@ -96,9 +100,10 @@ Cost Counter::count(const Attribute &attribute) {
 Cost Counter::count(const Graph &graph) {
   Cost total;
   // Copies of subgraphs copy these; a fresh name is longer than its origin.
-  total.memory = (graph.inputs.size() + graph.outputs.size() + graph.valueInfos.size()) *
-                     (sizeof(ValueInfo) + 128) +
-                 graph.initializers.size() * (sizeof(Tensor) + 128);
+  total.memory =
+      (graph.inputs.size() + graph.outputs.size() + graph.valueInfos.size()) *
+          (sizeof(ValueInfo) + 128) +
+      graph.initializers.size() * (sizeof(Tensor) + 128);
   for (const Node &node : graph.nodes) {
     if (failed)
       return total;
@@ -126,9 +131,10 @@ Cost Counter::count(const Function &function, const Node *caller) {
     failed = true;
     diag.invalid(entry.active ? "onnx.recursive-function" : "onnx.call-depth",
                  {caller ? caller->scope : function.body.scope, caller, {}},
-                 entry.active ? "the function " + quote(function.name) + " calls itself"
-                              : "calls nest more than " + std::to_string(depthLimit) +
-                                    " deep at " + quote(function.name));
+                 entry.active
+                     ? "the function " + quote(function.name) + " calls itself"
+                     : "calls nest more than " + std::to_string(depthLimit) +
+                           " deep at " + quote(function.name));
     return {};
   }
   entry.active = true;
@@ -141,21 +147,21 @@ Cost Counter::count(const Function &function, const Node *caller) {
   if (cost.callDepth > depthLimit && !failed) {
     failed = true;
     diag.invalid("onnx.call-depth", {function.body.scope},
-                 "calls nest more than " + std::to_string(depthLimit) + " deep at " +
-                     quote(function.name));
+                 "calls nest more than " + std::to_string(depthLimit) +
+                     " deep at " + quote(function.name));
   }
   return cost;
 }
 
-void smelt::onnx::checkFunctions(Diagnostics &diag, const Model &model, const Limits &limits,
-                                 uint64_t memory) {
+void smelt::onnx::checkFunctions(Diagnostics &diag, const Model &model,
+                                 const Limits &limits, uint64_t memory) {
   if (model.functions.empty())
     return;
   FunctionTable functions(model);
   if (const Function *twice = functions.duplicate()) {
     diag.invalid("onnx.duplicate-function", {},
-                 "the model has two functions " + quote(twice->name) + " in domain " +
-                     quote(twice->domain) + ", want one");
+                 "the model has two functions " + quote(twice->name) +
+                     " in domain " + quote(twice->domain) + ", want one");
     return;
   }
   Counter counter(diag, functions, limits.graphDepth);
@@ -171,10 +177,12 @@ void smelt::onnx::checkFunctions(Diagnostics &diag, const Model &model, const Li
     return;
   if (total.nodes > limits.nodes)
     diag.invalid("onnx.too-many-nodes", {},
-                 "with its functions inlined the model has " + std::to_string(total.nodes) +
-                     " nodes, want at most " + std::to_string(limits.nodes));
+                 "with its functions inlined the model has " +
+                     std::to_string(total.nodes) + " nodes, want at most " +
+                     std::to_string(limits.nodes));
   else if (total.memory > memory)
     diag.error(kExitMemory, "onnx.memory-budget", {},
-               "with its functions inlined the model takes " + std::to_string(total.memory) +
-                   " bytes, the budget is " + std::to_string(memory));
+               "with its functions inlined the model takes " +
+                   std::to_string(total.memory) + " bytes, the budget is " +
+                   std::to_string(memory));
 }

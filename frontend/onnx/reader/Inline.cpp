@@ -1,4 +1,5 @@
-//===- Inline.cpp - Model-local functions into their callers ---------------===//
+//===- Inline.cpp - Model-local functions into their callers
+//---------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -58,9 +59,12 @@ private:
   std::string_view fresh(const Call &call, std::string_view name) {
     return storage.intern(std::string(name) + call.suffix);
   }
-  Node copy(const Node &node, const Call &call, const Names &names, const Scope *scope);
-  Graph *copy(const Graph &graph, const Call &call, const Names &outer, const Scope *scope);
-  std::optional<Attribute> resolve(const Attribute &reference, const Call &call);
+  Node copy(const Node &node, const Call &call, const Names &names,
+            const Scope *scope);
+  Graph *copy(const Graph &graph, const Call &call, const Names &outer,
+              const Scope *scope);
+  std::optional<Attribute> resolve(const Attribute &reference,
+                                   const Call &call);
 
   Model &model;
   Storage &storage;
@@ -74,7 +78,8 @@ private:
 } // namespace
 
 /// Calls `visit` for every name defined in `graph` and below it.
-template <typename Visitor> static void forEachName(const Graph &graph, Visitor &&visit) {
+template <typename Visitor>
+static void forEachName(const Graph &graph, Visitor &&visit) {
   for (const ValueInfo &value : graph.inputs)
     visit(value.name);
   for (const Tensor &tensor : graph.initializers)
@@ -135,7 +140,8 @@ void Inliner::place(Node node, Graph &into, std::vector<Node> &out) {
 
 /// What an attribute reference stands for, or nothing when neither the call
 /// nor the function gives it a value.
-std::optional<Attribute> Inliner::resolve(const Attribute &reference, const Call &call) {
+std::optional<Attribute> Inliner::resolve(const Attribute &reference,
+                                          const Call &call) {
   const Attribute *value = call.node.attribute(reference.refAttrName);
   if (!value)
     for (const Attribute &attribute : call.function.defaults)
@@ -145,8 +151,8 @@ std::optional<Attribute> Inliner::resolve(const Attribute &reference, const Call
     return std::nullopt;
   if (reference.kind != AttrKind::Undefined && reference.kind != value->kind) {
     diag.invalid("onnx.attribute-kind", {nullptr, &call.node, value->name},
-                 "the attribute is of type " + std::string(name(value->kind)) + ", " +
-                     quote(call.function.name) + " uses it as " +
+                 "the attribute is of type " + std::string(name(value->kind)) +
+                     ", " + quote(call.function.name) + " uses it as " +
                      std::string(name(reference.kind)));
     return std::nullopt;
   }
@@ -221,19 +227,25 @@ void Inliner::expand(const Node &node, const Function &function, Graph &into,
                      std::vector<Node> &out) {
   auto wrongCount = [&](const char *what, size_t found, size_t want) {
     diag.invalid("onnx.function-arity", {nullptr, &node, {}},
-                 "the call of " + quote(function.name) + " has " + std::to_string(found) +
-                     " " + what + ", the function has " + std::to_string(want));
+                 "the call of " + quote(function.name) + " has " +
+                     std::to_string(found) + " " + what +
+                     ", the function has " + std::to_string(want));
   };
   if (node.inputs.size() > function.inputs.size())
     return wrongCount("inputs", node.inputs.size(), function.inputs.size());
   if (node.outputs.size() > function.outputs.size())
     return wrongCount("outputs", node.outputs.size(), function.outputs.size());
   for (const Attribute &attribute : node.attributes) {
-    auto named = [&](const Attribute &other) { return other.name == attribute.name; };
-    if (std::ranges::find(function.attributes, attribute.name) == function.attributes.end() &&
-        std::ranges::find_if(function.defaults, named) == function.defaults.end())
-      return diag.invalid("onnx.function-attribute", {nullptr, &node, attribute.name},
-                          quote(function.name) + " has no attribute " + quote(attribute.name));
+    auto named = [&](const Attribute &other) {
+      return other.name == attribute.name;
+    };
+    if (std::ranges::find(function.attributes, attribute.name) ==
+            function.attributes.end() &&
+        std::ranges::find_if(function.defaults, named) ==
+            function.defaults.end())
+      return diag.invalid(
+          "onnx.function-attribute", {nullptr, &node, attribute.name},
+          quote(function.name) + " has no attribute " + quote(attribute.name));
   }
 
   Call call = {node, function, storage.scope(node.scope, node.label()),
@@ -282,8 +294,9 @@ void Inliner::expand(const Node &node, const Function &function, Graph &into,
     identity.scope = call.scope;
     if (identity.inputs[0].empty())
       return diag.invalid("onnx.function-arity", {nullptr, &node, {}},
-                          "the output " + quote(to) + " is the input " + quote(from) +
-                              " of " + quote(function.name) + ", which the call omits");
+                          "the output " + quote(to) + " is the input " +
+                              quote(from) + " of " + quote(function.name) +
+                              ", which the call omits");
     out.push_back(std::move(identity));
   }
 }
@@ -300,7 +313,8 @@ struct Size {
 } // namespace
 
 /// Shared graphs count at each use, as whoever walks the model sees them.
-static Size sizeOf(const Graph &graph, std::unordered_map<const Graph *, Size> &known) {
+static Size sizeOf(const Graph &graph,
+                   std::unordered_map<const Graph *, Size> &known) {
   if (auto found = known.find(&graph); found != known.end())
     return found->second;
   Size size;
@@ -323,11 +337,13 @@ static Size sizeOf(const Graph &graph, std::unordered_map<const Graph *, Size> &
   return size;
 }
 
-std::vector<Error> smelt::onnx::inlineFunctions(Model &model, const ReadOptions &options) {
+std::vector<Error> smelt::onnx::inlineFunctions(Model &model,
+                                                const ReadOptions &options) {
   if (model.functions.empty())
     return {};
   Diagnostics diag(model.file, options.limits.errors);
-  uint64_t memory = options.memoryBudget ? options.memoryBudget : defaultMemoryBudget();
+  uint64_t memory =
+      options.memoryBudget ? options.memoryBudget : defaultMemoryBudget();
   checkFunctions(diag, model, options.limits, memory);
   if (diag.any())
     return diag.take();
@@ -343,8 +359,9 @@ std::vector<Error> smelt::onnx::inlineFunctions(Model &model, const ReadOptions 
                      std::to_string(options.limits.graphDepth));
   if (size.nodes > options.limits.nodes)
     diag.invalid("onnx.too-many-nodes", {},
-                 "with its functions inlined the model has " + std::to_string(size.nodes) +
-                     " nodes, want at most " + std::to_string(options.limits.nodes));
+                 "with its functions inlined the model has " +
+                     std::to_string(size.nodes) + " nodes, want at most " +
+                     std::to_string(options.limits.nodes));
   model.functions.clear();
   return diag.take();
 }

@@ -1,4 +1,5 @@
-//===- Model.cpp - Small queries on a Model --------------------------------===//
+//===- Model.cpp - Small queries on a Model
+//--------------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -21,15 +22,15 @@ struct TypeFacts {
 
 static const TypeFacts &facts(DType dtype) {
   static constexpr TypeFacts table[] = {
-      {"undefined", 0, 0},  {"f32", 32, 4},        {"u8", 8, 1},
-      {"i8", 8, 1},         {"u16", 16, 2},        {"i16", 16, 2},
-      {"i32", 32, 4},       {"i64", 64, 8},        {"string", 0, 0},
-      {"bool", 8, 1},       {"f16", 16, 2},        {"f64", 64, 8},
-      {"u32", 32, 4},       {"u64", 64, 8},        {"c64", 64, 8},
-      {"c128", 128, 16},    {"bf16", 16, 2},       {"f8e4m3fn", 8, 1},
-      {"f8e4m3fnuz", 8, 1}, {"f8e5m2", 8, 1},      {"f8e5m2fnuz", 8, 1},
-      {"u4", 4, 1},         {"i4", 4, 1},          {"f4e2m1", 4, 1},
-      {"f8e8m0", 8, 1},     {"u2", 2, 1},          {"i2", 2, 1},
+      {"undefined", 0, 0},  {"f32", 32, 4},   {"u8", 8, 1},
+      {"i8", 8, 1},         {"u16", 16, 2},   {"i16", 16, 2},
+      {"i32", 32, 4},       {"i64", 64, 8},   {"string", 0, 0},
+      {"bool", 8, 1},       {"f16", 16, 2},   {"f64", 64, 8},
+      {"u32", 32, 4},       {"u64", 64, 8},   {"c64", 64, 8},
+      {"c128", 128, 16},    {"bf16", 16, 2},  {"f8e4m3fn", 8, 1},
+      {"f8e4m3fnuz", 8, 1}, {"f8e5m2", 8, 1}, {"f8e5m2fnuz", 8, 1},
+      {"u4", 4, 1},         {"i4", 4, 1},     {"f4e2m1", 4, 1},
+      {"f8e8m0", 8, 1},     {"u2", 2, 1},     {"i2", 2, 1},
       {"f6e2m3", 6, 1},     {"f6e3m2", 6, 1},
   };
   size_t i = size_t(dtype);
@@ -42,9 +43,10 @@ uint32_t smelt::onnx::storedBits(DType dtype) { return facts(dtype).bits; }
 
 std::string_view smelt::onnx::name(AttrKind kind) {
   static constexpr std::string_view names[] = {
-      "undefined", "float",   "int",    "string",        "tensor",
-      "graph",     "floats",  "ints",   "strings",       "tensors",
-      "graphs",    "sparse tensor", "sparse tensors", "type", "types"};
+      "undefined",      "float",   "int",    "string",
+      "tensor",         "graph",   "floats", "ints",
+      "strings",        "tensors", "graphs", "sparse tensor",
+      "sparse tensors", "type",    "types"};
   size_t i = size_t(kind);
   return names[i < std::size(names) ? i : 0];
 }

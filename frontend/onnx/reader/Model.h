@@ -1,4 +1,5 @@
-//===- Model.h - An ONNX model as plain structs ----------------------------===//
+//===- Model.h - An ONNX model as plain structs
+//----------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -25,11 +26,35 @@ namespace smelt::onnx {
 
 /// Element types, with the numbers of ONNX's TensorProto.DataType.
 enum class DType : int32_t {
-  Undefined = 0, F32 = 1, U8 = 2, I8 = 3, U16 = 4, I16 = 5, I32 = 6, I64 = 7,
-  String = 8, Bool = 9, F16 = 10, F64 = 11, U32 = 12, U64 = 13, C64 = 14,
-  C128 = 15, BF16 = 16, F8E4M3FN = 17, F8E4M3FNUZ = 18, F8E5M2 = 19,
-  F8E5M2FNUZ = 20, U4 = 21, I4 = 22, F4E2M1 = 23, F8E8M0 = 24, U2 = 25, I2 = 26,
-  F6E2M3 = 27, F6E3M2 = 28,
+  Undefined = 0,
+  F32 = 1,
+  U8 = 2,
+  I8 = 3,
+  U16 = 4,
+  I16 = 5,
+  I32 = 6,
+  I64 = 7,
+  String = 8,
+  Bool = 9,
+  F16 = 10,
+  F64 = 11,
+  U32 = 12,
+  U64 = 13,
+  C64 = 14,
+  C128 = 15,
+  BF16 = 16,
+  F8E4M3FN = 17,
+  F8E4M3FNUZ = 18,
+  F8E5M2 = 19,
+  F8E5M2FNUZ = 20,
+  U4 = 21,
+  I4 = 22,
+  F4E2M1 = 23,
+  F8E8M0 = 24,
+  U2 = 25,
+  I2 = 26,
+  F6E2M3 = 27,
+  F6E3M2 = 28,
 };
 
 /// "f32", "i4", …; "undefined" for what is none of ONNX's types.
@@ -48,12 +73,21 @@ struct Dim {
 };
 
 struct TypeInfo {
-  enum class Kind : uint8_t { None, Tensor, SparseTensor, Sequence, Optional, Map, Opaque };
-  Kind kind = Kind::None; // None: the model states no type
+  enum class Kind : uint8_t {
+    None,
+    Tensor,
+    SparseTensor,
+    Sequence,
+    Optional,
+    Map,
+    Opaque
+  };
+  Kind kind = Kind::None;        // None: the model states no type
   DType elem = DType::Undefined; // Tensor, SparseTensor; the key type of a Map
   bool ranked = false;           // false: no shape stated, dims is empty
   std::vector<Dim> dims;
-  const TypeInfo *inner = nullptr; // element of Sequence and Optional, value of Map
+  const TypeInfo *inner =
+      nullptr; // element of Sequence and Optional, value of Map
 };
 
 struct ValueInfo {
@@ -72,8 +106,8 @@ struct Tensor {
   std::vector<int64_t> dims;
   std::span<const uint8_t> data;
   std::span<const std::string_view> strings; // String only; then data is empty
-  bool isExternal = false; // came from another file
-  bool isSparse = false;   // was a SparseTensorProto
+  bool isExternal = false;                   // came from another file
+  bool isSparse = false;                     // was a SparseTensorProto
   int64_t elements() const; // the product of dims; never overflows
 };
 
@@ -81,9 +115,21 @@ struct Graph;
 
 /// ONNX's AttributeProto.AttributeType.
 enum class AttrKind : int32_t {
-  Undefined = 0, Float = 1, Int = 2, String = 3, Tensor = 4, Graph = 5, Floats = 6,
-  Ints = 7, Strings = 8, Tensors = 9, Graphs = 10, SparseTensor = 11,
-  SparseTensors = 12, TypeProto = 13, TypeProtos = 14,
+  Undefined = 0,
+  Float = 1,
+  Int = 2,
+  String = 3,
+  Tensor = 4,
+  Graph = 5,
+  Floats = 6,
+  Ints = 7,
+  Strings = 8,
+  Tensors = 9,
+  Graphs = 10,
+  SparseTensor = 11,
+  SparseTensors = 12,
+  TypeProto = 13,
+  TypeProtos = 14,
 };
 std::string_view name(AttrKind kind);
 
@@ -104,7 +150,8 @@ struct Attribute {
   std::span<const Tensor *const> tensors;
   std::span<Graph *const> graphs;
   std::span<const TypeInfo *const> typeProtos;
-  std::string_view refAttrName; // inside functions only; none is left by inlineFunctions
+  std::string_view
+      refAttrName; // inside functions only; none is left by inlineFunctions
 };
 
 /// A link in the chain from a node to the model's root: a graph, or a function
@@ -139,7 +186,8 @@ struct Graph {
   std::string_view name;
   std::vector<Node> nodes;
   std::vector<ValueInfo> inputs, outputs, valueInfos;
-  std::vector<Tensor> initializers; // may share a name with an input (a default)
+  std::vector<Tensor>
+      initializers; // may share a name with an input (a default)
   const Scope *scope = nullptr;
 };
 
@@ -173,8 +221,8 @@ struct Model {
   Graph graph;
   std::vector<Function> functions; // emptied by inlineFunctions
   std::vector<Warning> warnings;   // to be shown to the user
-  std::string file;     // the path as given
-  std::string localDir; // its folder: the root of external data
+  std::string file;                // the path as given
+  std::string localDir;            // its folder: the root of external data
   std::shared_ptr<Storage> storage;
 
   /// The version of a domain ("" or "ai.onnx" is the standard one).

@@ -1,9 +1,10 @@
-//===- Reader.cpp - Reading untrusted ONNX files ---------------------------===//
+//===- Reader.cpp - Reading untrusted ONNX files
+//---------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The order of the steps: map, scan the wire format, reserve the memory that
+// The order of the steps: read, scan the wire format, reserve the memory that
 // predicts, parse, build, check. Nothing is allocated for a file before its
 // bytes have been scanned.
 //
@@ -32,8 +33,8 @@ static void explain(Error &error, std::span<const uint8_t> bytes) {
     return;
   bool pointer = content == "a git-lfs pointer";
   error.code = pointer ? "onnx.lfs-pointer" : "onnx.not-a-model";
-  error.message = "found " + std::string(content) + ", want an ONNX model in protobuf (" +
-                  error.message + ")";
+  error.message = "found " + std::string(content) +
+                  ", want an ONNX model in protobuf (" + error.message + ")";
   if (pointer)
     error.hint = "fetch the model itself with `git lfs pull`";
 }
@@ -50,18 +51,21 @@ static void checkDeclaredSizes(Context &context, const Model &model) {
         return;
       dims.push_back(dim.value);
     }
-    if (value.type.kind != TypeInfo::Kind::Tensor || constants.contains(value.name))
+    if (value.type.kind != TypeInfo::Kind::Tensor ||
+        constants.contains(value.name))
       return;
-    std::optional<uint64_t> bytes = denseBytes(dims, elementBytes(value.type.elem) * 8);
+    std::optional<uint64_t> bytes =
+        denseBytes(dims, elementBytes(value.type.elem) * 8);
     if (bytes && context.budget.take(*bytes))
       return;
-    context.diag.error(kExitMemory, "onnx.memory-budget",
-                       {model.graph.scope, nullptr, value.name},
-                       std::string("the declared ") + what + " takes " +
-                           (bytes ? std::to_string(*bytes) : "over 2^63 - 1") + " bytes, " +
-                           std::to_string(context.budget.limit - context.budget.used) +
-                           " of " + std::to_string(context.budget.limit) + " are left",
-                       "give the dim a name, or declare a smaller one");
+    context.diag.error(
+        kExitMemory, "onnx.memory-budget",
+        {model.graph.scope, nullptr, value.name},
+        std::string("the declared ") + what + " takes " +
+            (bytes ? std::to_string(*bytes) : "over 2^63 - 1") + " bytes, " +
+            std::to_string(context.budget.limit - context.budget.used) +
+            " of " + std::to_string(context.budget.limit) + " are left",
+        "give the dim a name, or declare a smaller one");
   };
   for (const ValueInfo &input : model.graph.inputs)
     check(input, "input");
@@ -69,11 +73,13 @@ static void checkDeclaredSizes(Context &context, const Model &model) {
     check(output, "output");
 }
 
-static Result<Model> read(std::span<const uint8_t> bytes, const std::string &file,
-                          const std::string &localDir, const ReadOptions &options) {
+static Result<Model> read(std::span<const uint8_t> bytes,
+                          const std::string &file, const std::string &localDir,
+                          const ReadOptions &options) {
   Diagnostics diag(file, std::max(options.limits.errors, 1u));
   if (bytes.empty()) {
-    diag.invalid("onnx.empty-file", {}, "the file is empty, want an ONNX model");
+    diag.invalid("onnx.empty-file", {},
+                 "the file is empty, want an ONNX model");
     return diag.take();
   }
   Result<WireFacts> facts = scanModel(bytes, options.limits);
@@ -85,10 +91,12 @@ static Result<Model> read(std::span<const uint8_t> bytes, const std::string &fil
     return diag.take();
   }
   Budget budget;
-  budget.limit = options.memoryBudget ? options.memoryBudget : defaultMemoryBudget();
-  if (!budget.take(facts->memory)) {
+  budget.limit =
+      options.memoryBudget ? options.memoryBudget : defaultMemoryBudget();
+  if (!budget.take(bytes.size()) || !budget.take(facts->memory)) {
     diag.error(kExitMemory, "onnx.memory-budget", {},
-               "parsing the file takes about " + std::to_string(facts->memory) +
+               "parsing the file takes about " +
+                   std::to_string(bytes.size() + facts->memory) +
                    " bytes, the budget is " + std::to_string(budget.limit));
     return diag.take();
   }
@@ -98,7 +106,8 @@ static Result<Model> read(std::span<const uint8_t> bytes, const std::string &fil
   model.localDir = localDir;
   model.storage = std::make_shared<Storage>();
   Context context = {options, diag, *model.storage, budget, localDir};
-  if (!model.storage->proto->ParsePartialFromArray(bytes.data(), int(bytes.size()))) {
+  if (!model.storage->proto->ParsePartialFromArray(bytes.data(),
+                                                   int(bytes.size()))) {
     // The scan is at least as strict, so this tells of a flaw there; still,
     // what protobuf refuses isn't a model.
     diag.invalid("onnx.bad-protobuf", {}, "protobuf refuses the file");
@@ -124,8 +133,9 @@ static uint64_t maxBytes(const ReadOptions &options) {
   return std::min<uint64_t>(options.limits.fileBytes, INT32_MAX);
 }
 
-Result<Model> smelt::onnx::readModel(const std::string &file, const ReadOptions &options) {
-  Result<MappedFile> mapped = mapUserFile(file, maxBytes(options));
+Result<Model> smelt::onnx::readModel(const std::string &file,
+                                     const ReadOptions &options) {
+  Result<MappedFile> mapped = readUserFile(file, maxBytes(options));
   if (!mapped)
     return mapped.errors();
   size_t slash = file.rfind('/');
@@ -139,9 +149,14 @@ Result<Model> smelt::onnx::readModelFromBytes(std::span<const uint8_t> bytes,
                                               const std::string &localDir,
                                               const ReadOptions &options) {
   if (bytes.size() > maxBytes(options))
-    return Error{kExitInvalid, "onnx.file-too-large",
+    return Error{kExitInvalid,
+                 "onnx.file-too-large",
                  "the model has " + std::to_string(bytes.size()) +
-                     " bytes, protobuf allows " + std::to_string(maxBytes(options)),
-                 {}, {}, -1, {}};
+                     " bytes, protobuf allows " +
+                     std::to_string(maxBytes(options)),
+                 {},
+                 {},
+                 -1,
+                 {}};
   return read(bytes, {}, localDir, options);
 }

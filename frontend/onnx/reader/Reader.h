@@ -1,4 +1,5 @@
-//===- Reader.h - Reading untrusted ONNX files -----------------------------===//
+//===- Reader.h - Reading untrusted ONNX files
+//-----------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,8 +23,12 @@ namespace smelt::onnx {
 
 /// Exit codes the reader uses (a subset of the documented ones).
 enum : int {
-  kExitInvalid = 65, kExitNoInput = 66, kExitUnsupported = 69, kExitMemory = 71,
-  kExitIO = 74, kExitPolicy = 77,
+  kExitInvalid = 65,
+  kExitNoInput = 66,
+  kExitUnsupported = 69,
+  kExitMemory = 71,
+  kExitIO = 74,
+  kExitPolicy = 77,
 };
 
 struct Error {
@@ -84,7 +89,8 @@ struct ReadOptions {
 /// min(75 % of the memory of this machine, 64 GiB).
 uint64_t defaultMemoryBudget();
 
-Result<Model> readModel(const std::string &file, const ReadOptions &options = {});
+Result<Model> readModel(const std::string &file,
+                        const ReadOptions &options = {});
 
 /// The same from memory; `localDir` is where external data lie ("" forbids
 /// them). `bytes` need not outlive the call.
@@ -95,7 +101,8 @@ Result<Model> readModelFromBytes(std::span<const uint8_t> bytes,
 /// Replaces every call of a model-local function by its body, with attribute
 /// references resolved and fresh value names, and drops the functions. Returns
 /// the errors, none on success.
-std::vector<Error> inlineFunctions(Model &model, const ReadOptions &options = {});
+std::vector<Error> inlineFunctions(Model &model,
+                                   const ReadOptions &options = {});
 
 } // namespace smelt::onnx
 

@@ -1,4 +1,5 @@
-//===- Storage.h - What the views of a Model point into --------------------===//
+//===- Storage.h - What the views of a Model point into
+//--------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -16,8 +17,8 @@
 
 #include "onnx-ml.pb.h"
 
-#include <deque>
 #include <algorithm>
+#include <deque>
 #include <unordered_map>
 
 namespace smelt::onnx {

@@ -1,4 +1,5 @@
-//===- Summary.cpp - The data behind `smelt inspect model.onnx` ------------===//
+//===- Summary.cpp - The data behind `smelt inspect model.onnx`
+//------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/reader/Summary.h"
+#include "frontend/onnx/reader/Diagnostics.h"
 
 #include <algorithm>
 #include <map>
@@ -17,15 +19,23 @@
 using namespace smelt::onnx;
 
 std::string smelt::onnx::typeText(const TypeInfo &type) {
-  auto inner = [&] { return type.inner ? typeText(*type.inner) : std::string("?"); };
+  auto inner = [&] {
+    return type.inner ? typeText(*type.inner) : std::string("?");
+  };
   switch (type.kind) {
-  case TypeInfo::Kind::None: return "?";
-  case TypeInfo::Kind::Opaque: return "opaque";
-  case TypeInfo::Kind::Sequence: return "seq(" + inner() + ")";
-  case TypeInfo::Kind::Optional: return "optional(" + inner() + ")";
-  case TypeInfo::Kind::Map: return "map(" + std::string(name(type.elem)) + "," + inner() + ")";
+  case TypeInfo::Kind::None:
+    return "?";
+  case TypeInfo::Kind::Opaque:
+    return "opaque";
+  case TypeInfo::Kind::Sequence:
+    return "seq(" + inner() + ")";
+  case TypeInfo::Kind::Optional:
+    return "optional(" + inner() + ")";
+  case TypeInfo::Kind::Map:
+    return "map(" + std::string(name(type.elem)) + "," + inner() + ")";
   case TypeInfo::Kind::Tensor:
-  case TypeInfo::Kind::SparseTensor: break;
+  case TypeInfo::Kind::SparseTensor:
+    break;
   }
   std::string out = type.kind == TypeInfo::Kind::SparseTensor ? "sparse " : "";
   out += name(type.elem);
@@ -62,7 +72,8 @@ private:
   void tensor(const Tensor &tensor);
 
   Summary &out;
-  std::map<std::tuple<std::string_view, std::string_view, int64_t>, int64_t> ops;
+  std::map<std::tuple<std::string_view, std::string_view, int64_t>, int64_t>
+      ops;
   std::map<DType, TypeSummary> constants;
 };
 
@@ -119,14 +130,15 @@ Summary smelt::onnx::summarize(const Model &model) {
   Summary out;
   out.file = model.file;
   out.graph = model.graph.name;
-  out.producer = model.producer;
+  // These two aren't names, and unchecked.
+  out.producer = escaped(model.producer);
   if (!model.producerVersion.empty())
-    out.producer += " " + std::string(model.producerVersion);
+    out.producer += " " + escaped(model.producerVersion);
   out.irVersion = model.irVersion;
   for (const OpsetImport &import : model.opsets)
     out.opsets.emplace_back(import.domain, import.version);
   for (const auto &[key, value] : model.metadata)
-    out.metadata.emplace_back(key, value);
+    out.metadata.emplace_back(escaped(key), escaped(value));
   std::unordered_set<std::string_view> initializers;
   for (const Tensor &tensor : model.graph.initializers)
     initializers.insert(tensor.name);
@@ -134,7 +146,8 @@ Summary smelt::onnx::summarize(const Model &model) {
     out.inputs.push_back({std::string(input.name), typeText(input.type),
                           initializers.contains(input.name)});
   for (const ValueInfo &output : model.graph.outputs)
-    out.outputs.push_back({std::string(output.name), typeText(output.type), false});
+    out.outputs.push_back(
+        {std::string(output.name), typeText(output.type), false});
   out.functions = int64_t(model.functions.size());
   Walker walker(out);
   walker.graph(model.graph);

@@ -1,4 +1,5 @@
-//===- Summary.h - The data behind `smelt inspect model.onnx` --------------===//
+//===- Summary.h - The data behind `smelt inspect model.onnx`
+//--------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

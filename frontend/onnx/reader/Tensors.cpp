@@ -1,4 +1,5 @@
-//===- Tensors.cpp - From TensorProto to Tensor ----------------------------===//
+//===- Tensors.cpp - From TensorProto to Tensor
+//----------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -32,13 +33,15 @@ static std::span<const uint8_t> asBytes(const void *data, size_t size) {
 }
 
 /// A zeroed buffer that lives as long as the model; null over the budget.
-static std::vector<uint8_t> *newBuffer(Context &context, uint64_t size, const Where &where) {
+static std::vector<uint8_t> *newBuffer(Context &context, uint64_t size,
+                                       const Where &where) {
   if (context.budget.take(size))
     return &context.storage.buffers.emplace_back(size);
-  context.diag.error(kExitMemory, "onnx.memory-budget", where,
-                     "the tensor needs " + std::to_string(size) + " bytes, " +
-                         std::to_string(context.budget.limit - context.budget.used) + " of " +
-                         std::to_string(context.budget.limit) + " are left");
+  context.diag.error(
+      kExitMemory, "onnx.memory-budget", where,
+      "the tensor needs " + std::to_string(size) + " bytes, " +
+          std::to_string(context.budget.limit - context.budget.used) + " of " +
+          std::to_string(context.budget.limit) + " are left");
   return nullptr;
 }
 
@@ -47,7 +50,8 @@ static std::vector<uint8_t> *newBuffer(Context &context, uint64_t size, const Wh
 //===----------------------------------------------------------------------===//
 
 /// Element `i` of elements of 2, 4 or 6 bits, first one in the low bits.
-static uint8_t packedElement(std::span<const uint8_t> bytes, uint64_t i, uint32_t bits) {
+static uint8_t packedElement(std::span<const uint8_t> bytes, uint64_t i,
+                             uint32_t bits) {
   uint64_t bit = i * bits;
   uint32_t window = bytes[bit / 8];
   if (bit % 8 + bits > 8)
@@ -55,8 +59,8 @@ static uint8_t packedElement(std::span<const uint8_t> bytes, uint64_t i, uint32_
   return uint8_t(window >> (bit % 8) & ((1u << bits) - 1));
 }
 
-static bool unpack(Context &context, std::span<const uint8_t> packed, uint64_t count,
-                   const Where &where, Tensor &out) {
+static bool unpack(Context &context, std::span<const uint8_t> packed,
+                   uint64_t count, const Where &where, Tensor &out) {
   std::vector<uint8_t> *buffer = newBuffer(context, count, where);
   if (!buffer)
     return false;
@@ -73,8 +77,8 @@ static bool unpack(Context &context, std::span<const uint8_t> packed, uint64_t c
 }
 
 /// Takes `bytes` in the form of raw_data. Their size has been checked.
-static bool takeRaw(Context &context, std::span<const uint8_t> bytes, const Where &where,
-                    Tensor &out) {
+static bool takeRaw(Context &context, std::span<const uint8_t> bytes,
+                    const Where &where, Tensor &out) {
   if (storedBits(out.dtype) < 8)
     return unpack(context, bytes, uint64_t(out.elements()), where, out);
   if (out.dtype == DType::Bool)
@@ -93,25 +97,27 @@ static bool takeRaw(Context &context, std::span<const uint8_t> bytes, const Wher
 // External data
 //===----------------------------------------------------------------------===//
 
-static bool buildExternal(Context &context, const TensorProto &proto, const Where &where,
-                          uint64_t want, Tensor &out) {
+static bool buildExternal(Context &context, const TensorProto &proto,
+                          const Where &where, uint64_t want, Tensor &out) {
   std::optional<std::string_view> location, offsetText, lengthText;
   for (const ::onnx::StringStringEntryProto &entry : proto.external_data()) {
     auto *slot = entry.key() == "location" ? &location
                  : entry.key() == "offset" ? &offsetText
-                 : entry.key() == "length" ? &lengthText
-                                           : nullptr; // checksum and producers' notes
+                 : entry.key() == "length"
+                     ? &lengthText
+                     : nullptr; // checksum and producers' notes
     if (!slot)
       continue;
     if (*slot) {
       context.diag.invalid("onnx.external-location", where,
-                           "external_data says " + quote(entry.key()) + " twice, want once");
+                           "external_data says " + quote(entry.key()) +
+                               " twice, want once");
       return false;
     }
     *slot = entry.value();
   }
-  auto number = [&](std::optional<std::string_view> text, const char *key, const char *code,
-                    uint64_t &value) {
+  auto number = [&](std::optional<std::string_view> text, const char *key,
+                    const char *code, uint64_t &value) {
     if (!text)
       return true;
     const char *end = text->data() + text->size();
@@ -119,7 +125,8 @@ static bool buildExternal(Context &context, const TensorProto &proto, const Wher
     if (error == std::errc() && rest == end && value <= uint64_t(INT64_MAX))
       return true;
     context.diag.invalid(code, where,
-                         "external_data has the " + std::string(key) + " " + quote(*text) +
+                         "external_data has the " + std::string(key) + " " +
+                             quote(*text) +
                              ", want a number from 0 to 2^63 - 1");
     return false;
   };
@@ -151,23 +158,26 @@ static bool buildExternal(Context &context, const TensorProto &proto, const Wher
   std::span<const uint8_t> file = known->second.bytes();
   std::string hint;
   if (guessContent(file) == "a git-lfs pointer")
-    hint = quote(*location) + " is a git-lfs pointer: fetch the data with `git lfs pull`";
+    hint = quote(*location) +
+           " is a git-lfs pointer: fetch the data with `git lfs pull`";
   if (offset > file.size()) {
-    context.diag.invalid("onnx.external-offset", where,
-                         "external data start at byte " + std::to_string(offset) + " of " +
-                             quote(*location) + ", which has " + std::to_string(file.size()),
-                         std::move(hint));
+    context.diag.invalid(
+        "onnx.external-offset", where,
+        "external data start at byte " + std::to_string(offset) + " of " +
+            quote(*location) + ", which has " + std::to_string(file.size()),
+        std::move(hint));
     return false;
   }
   if (!lengthText)
     length = file.size() - offset;
   if (length != want || length > file.size() - offset) {
-    context.diag.invalid("onnx.external-length", where,
-                         shapeText(out.dims, out.dtype) + " has " + std::to_string(want) +
-                             " bytes; external_data gives " + std::to_string(length) +
-                             " at byte " + std::to_string(offset) + " of " +
-                             quote(*location) + ", which has " + std::to_string(file.size()),
-                         std::move(hint));
+    context.diag.invalid(
+        "onnx.external-length", where,
+        shapeText(out.dims, out.dtype) + " has " + std::to_string(want) +
+            " bytes; external_data gives " + std::to_string(length) +
+            " at byte " + std::to_string(offset) + " of " + quote(*location) +
+            ", which has " + std::to_string(file.size()),
+        std::move(hint));
     return false;
   }
   out.isExternal = true;
@@ -187,18 +197,28 @@ struct Range {
 
 static Range int32Range(DType dtype) {
   switch (dtype) {
-  case DType::I8: return {INT8_MIN, INT8_MAX};
-  case DType::I16: return {INT16_MIN, INT16_MAX};
-  case DType::U16: case DType::F16: case DType::BF16: return {0, UINT16_MAX};
-  case DType::Bool: return {0, 1};
-  case DType::F6E2M3: case DType::F6E3M2: return {0, 63};
-  default: return {0, UINT8_MAX};
+  case DType::I8:
+    return {INT8_MIN, INT8_MAX};
+  case DType::I16:
+    return {INT16_MIN, INT16_MAX};
+  case DType::U16:
+  case DType::F16:
+  case DType::BF16:
+    return {0, UINT16_MAX};
+  case DType::Bool:
+    return {0, 1};
+  case DType::F6E2M3:
+  case DType::F6E3M2:
+    return {0, 63};
+  default:
+    return {0, UINT8_MAX};
   }
 }
 
 /// int32_data into elements of `width` bytes, or nothing after an error.
 static std::vector<uint8_t> *narrow(Context &context, const TensorProto &proto,
-                                    uint32_t width, const Where &where, DType dtype) {
+                                    uint32_t width, const Where &where,
+                                    DType dtype) {
   std::vector<uint8_t> *buffer =
       newBuffer(context, uint64_t(proto.int32_data_size()) * width, where);
   if (!buffer)
@@ -207,15 +227,15 @@ static std::vector<uint8_t> *narrow(Context &context, const TensorProto &proto,
   for (int i = 0; i < proto.int32_data_size(); ++i) {
     int32_t value = proto.int32_data(i);
     // Some producers write packed 4-bit pairs as signed bytes.
-    bool fits = storedBits(dtype) < 6 ? value >= INT8_MIN && value <= UINT8_MAX
-                                      : value >= range.low && value <= range.high;
+    bool fits = storedBits(dtype) < 6
+                    ? value >= INT8_MIN && value <= UINT8_MAX
+                    : value >= range.low && value <= range.high;
     if (!fits) {
-      context.diag.invalid("onnx.value-out-of-range", where,
-                           "int32_data[" + std::to_string(i) + "] is " +
-                               std::to_string(value) + ", want " +
-                               std::to_string(range.low) + " to " +
-                               std::to_string(range.high) + " for " +
-                               std::string(name(dtype)));
+      context.diag.invalid(
+          "onnx.value-out-of-range", where,
+          "int32_data[" + std::to_string(i) + "] is " + std::to_string(value) +
+              ", want " + std::to_string(range.low) + " to " +
+              std::to_string(range.high) + " for " + std::string(name(dtype)));
       return nullptr;
     }
     std::memcpy(buffer->data() + size_t(i) * width, &value, width);
@@ -226,31 +246,48 @@ static std::vector<uint8_t> *narrow(Context &context, const TensorProto &proto,
 /// Which typed field a type uses, and how many entries `count` elements take.
 static int fieldOf(DType dtype, uint64_t &count) {
   switch (dtype) {
-  case DType::C64: count *= 2; return TensorProto::kFloatDataFieldNumber;
-  case DType::F32: return TensorProto::kFloatDataFieldNumber;
-  case DType::C128: count *= 2; return TensorProto::kDoubleDataFieldNumber;
-  case DType::F64: return TensorProto::kDoubleDataFieldNumber;
-  case DType::I64: return TensorProto::kInt64DataFieldNumber;
-  case DType::U32: case DType::U64: return TensorProto::kUint64DataFieldNumber;
-  case DType::String: return TensorProto::kStringDataFieldNumber;
-  case DType::U4: case DType::I4: case DType::F4E2M1:
+  case DType::C64:
+    count *= 2;
+    return TensorProto::kFloatDataFieldNumber;
+  case DType::F32:
+    return TensorProto::kFloatDataFieldNumber;
+  case DType::C128:
+    count *= 2;
+    return TensorProto::kDoubleDataFieldNumber;
+  case DType::F64:
+    return TensorProto::kDoubleDataFieldNumber;
+  case DType::I64:
+    return TensorProto::kInt64DataFieldNumber;
+  case DType::U32:
+  case DType::U64:
+    return TensorProto::kUint64DataFieldNumber;
+  case DType::String:
+    return TensorProto::kStringDataFieldNumber;
+  case DType::U4:
+  case DType::I4:
+  case DType::F4E2M1:
     count = (count + 1) / 2;
     return TensorProto::kInt32DataFieldNumber;
-  case DType::U2: case DType::I2:
+  case DType::U2:
+  case DType::I2:
     count = (count + 3) / 4;
     return TensorProto::kInt32DataFieldNumber;
-  default: return TensorProto::kInt32DataFieldNumber;
+  default:
+    return TensorProto::kInt32DataFieldNumber;
   }
 }
 
-static bool takeTyped(Context &context, const TensorProto &proto, const Where &where,
-                      Tensor &out) {
+static bool takeTyped(Context &context, const TensorProto &proto,
+                      const Where &where, Tensor &out) {
   switch (out.dtype) {
-  case DType::F32: case DType::C64:
+  case DType::F32:
+  case DType::C64:
     out.data = asBytes(proto.float_data().data(), proto.float_data_size() * 4);
     return true;
-  case DType::F64: case DType::C128:
-    out.data = asBytes(proto.double_data().data(), proto.double_data_size() * 8);
+  case DType::F64:
+  case DType::C128:
+    out.data =
+        asBytes(proto.double_data().data(), proto.double_data_size() * 8);
     return true;
   case DType::I64:
     out.data = asBytes(proto.int64_data().data(), proto.int64_data_size() * 8);
@@ -259,7 +296,8 @@ static bool takeTyped(Context &context, const TensorProto &proto, const Where &w
     out.data = asBytes(proto.int32_data().data(), proto.int32_data_size() * 4);
     return true;
   case DType::U64:
-    out.data = asBytes(proto.uint64_data().data(), proto.uint64_data_size() * 8);
+    out.data =
+        asBytes(proto.uint64_data().data(), proto.uint64_data_size() * 8);
     return true;
   case DType::U32: {
     std::vector<uint8_t> *buffer =
@@ -271,7 +309,8 @@ static bool takeTyped(Context &context, const TensorProto &proto, const Where &w
       if (value > UINT32_MAX) {
         context.diag.invalid("onnx.value-out-of-range", where,
                              "uint64_data[" + std::to_string(i) + "] is " +
-                                 std::to_string(value) + ", want 0 to 4294967295 for u32");
+                                 std::to_string(value) +
+                                 ", want 0 to 4294967295 for u32");
         return false;
       }
       uint32_t narrowed = uint32_t(value);
@@ -284,14 +323,16 @@ static bool takeTyped(Context &context, const TensorProto &proto, const Where &w
     if (!context.budget.take(uint64_t(proto.string_data_size()) * 16)) {
       context.diag.error(kExitMemory, "onnx.memory-budget", where,
                          "no memory is left for " +
-                             std::to_string(proto.string_data_size()) + " strings");
+                             std::to_string(proto.string_data_size()) +
+                             " strings");
       return false;
     }
-    out.strings = context.storage.textLists.emplace_back(proto.string_data().begin(),
-                                                         proto.string_data().end());
+    out.strings = context.storage.textLists.emplace_back(
+        proto.string_data().begin(), proto.string_data().end());
     return true;
   }
-  default: break;
+  default:
+    break;
   }
   bool packed = storedBits(out.dtype) < 6;
   std::vector<uint8_t> *buffer =
@@ -299,7 +340,8 @@ static bool takeTyped(Context &context, const TensorProto &proto, const Where &w
   if (!buffer)
     return false;
   out.data = *buffer;
-  return !packed || unpack(context, *buffer, uint64_t(out.elements()), where, out);
+  return !packed ||
+         unpack(context, *buffer, uint64_t(out.elements()), where, out);
 }
 
 //===----------------------------------------------------------------------===//
@@ -319,7 +361,8 @@ bool smelt::onnx::buildTensor(Context &context, const TensorProto &proto,
   out.dtype = DType(proto.data_type());
   out.dims.assign(proto.dims().begin(), proto.dims().end());
   if (proto.has_segment()) {
-    diag.invalid("onnx.segment", where, "the tensor is one segment of several, want it whole");
+    diag.invalid("onnx.segment", where,
+                 "the tensor is one segment of several, want it whole");
     return false;
   }
   if (!checkDims(context, out.dims, where))
@@ -339,13 +382,20 @@ bool smelt::onnx::buildTensor(Context &context, const TensorProto &proto,
     int size;
   };
   const Form forms[] = {
-      {TensorProto::kFloatDataFieldNumber, "float_data", proto.float_data_size()},
-      {TensorProto::kInt32DataFieldNumber, "int32_data", proto.int32_data_size()},
-      {TensorProto::kStringDataFieldNumber, "string_data", proto.string_data_size()},
-      {TensorProto::kInt64DataFieldNumber, "int64_data", proto.int64_data_size()},
-      {TensorProto::kDoubleDataFieldNumber, "double_data", proto.double_data_size()},
-      {TensorProto::kUint64DataFieldNumber, "uint64_data", proto.uint64_data_size()},
-      {TensorProto::kRawDataFieldNumber, "raw_data", int(proto.raw_data().size())},
+      {TensorProto::kFloatDataFieldNumber, "float_data",
+       proto.float_data_size()},
+      {TensorProto::kInt32DataFieldNumber, "int32_data",
+       proto.int32_data_size()},
+      {TensorProto::kStringDataFieldNumber, "string_data",
+       proto.string_data_size()},
+      {TensorProto::kInt64DataFieldNumber, "int64_data",
+       proto.int64_data_size()},
+      {TensorProto::kDoubleDataFieldNumber, "double_data",
+       proto.double_data_size()},
+      {TensorProto::kUint64DataFieldNumber, "uint64_data",
+       proto.uint64_data_size()},
+      {TensorProto::kRawDataFieldNumber, "raw_data",
+       int(proto.raw_data().size())},
   };
   const Form *found = nullptr;
   for (const Form &form : forms) {
@@ -353,8 +403,8 @@ bool smelt::onnx::buildTensor(Context &context, const TensorProto &proto,
       continue;
     if (found) {
       diag.invalid("onnx.two-data-fields", where,
-                   "the tensor has both " + std::string(found->name) + " and " + form.name +
-                       ", want one of them");
+                   "the tensor has both " + std::string(found->name) + " and " +
+                       form.name + ", want one of them");
       return false;
     }
     found = &form;
@@ -362,13 +412,14 @@ bool smelt::onnx::buildTensor(Context &context, const TensorProto &proto,
   if (proto.data_location() == TensorProto::EXTERNAL) {
     if (found) {
       diag.invalid("onnx.two-data-fields", where,
-                   "the tensor is external and has " + std::string(found->name) +
-                       ", want one of them");
+                   "the tensor is external and has " +
+                       std::string(found->name) + ", want one of them");
       return false;
     }
     if (out.dtype == DType::String) {
-      diag.invalid("onnx.wrong-data-field", where,
-                   "a string tensor is external, want its elements in string_data");
+      diag.invalid(
+          "onnx.wrong-data-field", where,
+          "a string tensor is external, want its elements in string_data");
       return false;
     }
     return buildExternal(context, proto, where, *want, out);
@@ -377,35 +428,40 @@ bool smelt::onnx::buildTensor(Context &context, const TensorProto &proto,
   uint64_t entries = uint64_t(out.elements());
   int field = fieldOf(out.dtype, entries);
   bool isString = out.dtype == DType::String;
-  bool raw = !isString && (!found || found->field == TensorProto::kRawDataFieldNumber);
+  bool raw =
+      !isString && (!found || found->field == TensorProto::kRawDataFieldNumber);
   if (found && !raw && found->field != field) {
     diag.invalid("onnx.wrong-data-field", where,
-                 "the elements of a tensor of " + std::string(name(out.dtype)) + " lie in " +
-                     found->name);
+                 "the elements of a tensor of " + std::string(name(out.dtype)) +
+                     " lie in " + found->name);
     return false;
   }
   if (raw) {
     if (proto.raw_data().size() != *want) {
       diag.invalid("onnx.data-size", where,
-                   shapeText(out.dims, out.dtype) + " has " + std::to_string(*want) +
-                       " bytes, found " + std::to_string(proto.raw_data().size()));
+                   shapeText(out.dims, out.dtype) + " has " +
+                       std::to_string(*want) + " bytes, found " +
+                       std::to_string(proto.raw_data().size()));
       return false;
     }
-    return takeRaw(context, asBytes(proto.raw_data().data(), proto.raw_data().size()), where,
-                   out);
+    return takeRaw(context,
+                   asBytes(proto.raw_data().data(), proto.raw_data().size()),
+                   where, out);
   }
   uint64_t size = found ? uint64_t(found->size) : 0;
   if (size != entries) {
     diag.invalid("onnx.data-size", where,
-                 shapeText(out.dims, out.dtype) + " takes " + std::to_string(entries) +
-                     " entries of " + (found ? found->name : "string_data") + ", found " +
+                 shapeText(out.dims, out.dtype) + " takes " +
+                     std::to_string(entries) + " entries of " +
+                     (found ? found->name : "string_data") + ", found " +
                      std::to_string(size));
     return false;
   }
   return takeTyped(context, proto, where, out);
 }
 
-bool smelt::onnx::buildSparse(Context &context, const ::onnx::SparseTensorProto &proto,
+bool smelt::onnx::buildSparse(Context &context,
+                              const ::onnx::SparseTensorProto &proto,
                               const Where &where, Tensor &out) {
   Diagnostics &diag = context.diag;
   Tensor values, indices;
@@ -419,7 +475,8 @@ bool smelt::onnx::buildSparse(Context &context, const ::onnx::SparseTensorProto 
   out.dims.assign(proto.dims().begin(), proto.dims().end());
   if (!checkDims(context, out.dims, where))
     return false;
-  std::optional<uint64_t> bytes = denseBytes(out.dims, elementBytes(out.dtype) * 8);
+  std::optional<uint64_t> bytes =
+      denseBytes(out.dims, elementBytes(out.dtype) * 8);
   if (!bytes) {
     diag.invalid("onnx.dims-overflow", where,
                  "the size of " + shapeText(out.dims, out.dtype) +
@@ -434,9 +491,10 @@ bool smelt::onnx::buildSparse(Context &context, const ::onnx::SparseTensorProto 
   if (count < 0 || indices.dtype != DType::I64 || (!linear && !tuples) ||
       out.dtype == DType::String) {
     diag.invalid("onnx.sparse-shape", where,
-                 "found values " + shapeText(values.dims, values.dtype) + " and indices " +
-                     shapeText(indices.dims, indices.dtype) +
-                     ", want numbers [n] and i64[n] or i64[n," + std::to_string(rank) + "]");
+                 "found values " + shapeText(values.dims, values.dtype) +
+                     " and indices " + shapeText(indices.dims, indices.dtype) +
+                     ", want numbers [n] and i64[n] or i64[n," +
+                     std::to_string(rank) + "]");
     return false;
   }
   std::vector<uint8_t> *buffer = newBuffer(context, *bytes, where);
@@ -462,12 +520,15 @@ bool smelt::onnx::buildSparse(Context &context, const ::onnx::SparseTensorProto 
     }
     if (!inside || position <= previous) {
       diag.invalid("onnx.sparse-index", where,
-                   "index " + std::to_string(i) + " is out of range or out of order, want "
-                   "ascending positions in " + shapeText(out.dims, out.dtype));
+                   "index " + std::to_string(i) +
+                       " is out of range or out of order, want "
+                       "ascending positions in " +
+                       shapeText(out.dims, out.dtype));
       return false;
     }
     previous = position;
-    std::memcpy(buffer->data() + position * width, values.data.data() + i * width, width);
+    std::memcpy(buffer->data() + position * width,
+                values.data.data() + i * width, width);
   }
   out.data = *buffer;
   return true;

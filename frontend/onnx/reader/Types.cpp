@@ -1,4 +1,5 @@
-//===- Types.cpp - Names, shapes and types ---------------------------------===//
+//===- Types.cpp - Names, shapes and types
+//---------------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,23 +11,32 @@
 
 using namespace smelt::onnx;
 
-std::string_view smelt::onnx::checkedName(Context &context, std::string_view name,
-                                          const Where &where, std::string_view what) {
+std::string_view smelt::onnx::checkedName(Context &context,
+                                          std::string_view name,
+                                          const Where &where,
+                                          std::string_view what) {
   uint32_t limit = context.options.limits.nameBytes;
   if (name.size() > limit) {
     context.diag.invalid("onnx.name-too-long", where,
-                         "the " + std::string(what) + " " + quote(name) + " has " +
-                             std::to_string(name.size()) + " bytes, want at most " +
-                             std::to_string(limit));
+                         "the " + std::string(what) + " " + quote(name) +
+                             " has " + std::to_string(name.size()) +
+                             " bytes, want at most " + std::to_string(limit));
     return name;
   }
-  for (unsigned char c : name)
-    if (c < 0x20 || c == 0x7f) {
-      context.diag.invalid("onnx.name-control-character", where,
-                           "the " + std::string(what) + " " + quote(name) +
-                               " holds a control character, want none");
-      break;
+  for (size_t i = 0; i < name.size();) {
+    uint8_t c = uint8_t(name[i]);
+    size_t length = utf8Length(name.substr(i));
+    if (length && c >= 0x20 && c != 0x7f) {
+      i += length;
+      continue;
     }
+    context.diag.invalid(
+        length ? "onnx.name-control-character" : "onnx.name-not-utf8", where,
+        "the " + std::string(what) + " " + quote(name) +
+            (length ? " holds a control character, want none"
+                    : " is not UTF-8"));
+    break;
+  }
   return name;
 }
 
@@ -35,8 +45,8 @@ bool smelt::onnx::checkDims(Context &context, std::span<const int64_t> dims,
   const Limits &limits = context.options.limits;
   if (dims.size() > limits.rank) {
     context.diag.invalid("onnx.rank-too-high", where,
-                         "found rank " + std::to_string(dims.size()) + ", want at most " +
-                             std::to_string(limits.rank));
+                         "found rank " + std::to_string(dims.size()) +
+                             ", want at most " + std::to_string(limits.rank));
     return false;
   }
   for (int64_t dim : dims)
@@ -56,10 +66,12 @@ std::optional<uint64_t> smelt::onnx::denseBytes(std::span<const int64_t> dims,
   bool empty = false;
   for (int64_t dim : dims) {
     empty |= dim == 0;
-    if (__builtin_mul_overflow(nonZero, uint64_t(std::max<int64_t>(dim, 1)), &nonZero))
+    if (__builtin_mul_overflow(nonZero, uint64_t(std::max<int64_t>(dim, 1)),
+                               &nonZero))
       return std::nullopt;
   }
-  unsigned __int128 total = static_cast<unsigned __int128>(nonZero) * std::max(bits, 8u) / 8;
+  unsigned __int128 total =
+      static_cast<unsigned __int128>(nonZero) * std::max(bits, 8u) / 8;
   if (total > uint64_t(INT64_MAX))
     return std::nullopt;
   if (empty)
@@ -68,7 +80,8 @@ std::optional<uint64_t> smelt::onnx::denseBytes(std::span<const int64_t> dims,
 }
 
 /// The element type of a declared value; 0 (unknown) is allowed there.
-static DType declaredType(Context &context, int32_t number, const Where &where) {
+static DType declaredType(Context &context, int32_t number,
+                          const Where &where) {
   if (number < 0 || number > int32_t(DType::F6E3M2)) {
     context.diag.invalid("onnx.unknown-dtype", where,
                          "found element type " + std::to_string(number) +
@@ -94,12 +107,14 @@ static void buildShape(Context &context, const ::onnx::TensorShapeProto &proto,
       info = {Dim::Kind::Value, dim.dim_value(), {}};
       checkDims(context, {&info.value, 1}, where);
     } else if (!dim.dim_param().empty()) {
-      info = {Dim::Kind::Param, 0, checkedName(context, dim.dim_param(), where, "dim_param")};
+      info = {Dim::Kind::Param, 0,
+              checkedName(context, dim.dim_param(), where, "dim_param")};
     }
   }
 }
 
-TypeInfo smelt::onnx::buildType(Context &context, const ::onnx::TypeProto &proto,
+TypeInfo smelt::onnx::buildType(Context &context,
+                                const ::onnx::TypeProto &proto,
                                 const Where &where) {
   TypeInfo out;
   auto inner = [&](const ::onnx::TypeProto &type) {
@@ -114,7 +129,8 @@ TypeInfo smelt::onnx::buildType(Context &context, const ::onnx::TypeProto &proto
     break;
   case ::onnx::TypeProto::kSparseTensorType:
     out.kind = TypeInfo::Kind::SparseTensor;
-    out.elem = declaredType(context, proto.sparse_tensor_type().elem_type(), where);
+    out.elem =
+        declaredType(context, proto.sparse_tensor_type().elem_type(), where);
     if (proto.sparse_tensor_type().has_shape())
       buildShape(context, proto.sparse_tensor_type().shape(), where, out);
     break;

@@ -1,12 +1,14 @@
-//===- Wire.cpp - Checking the wire format before protobuf sees it ---------===//
+//===- Wire.cpp - Checking the wire format before protobuf sees it
+//---------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A table of the messages that can hold much, and a walker driven by it. What
-// the table leaves out is skipped by its wire type, as protobuf does. Unlike
-// protobuf it refuses a second value of a singular message or data field:
-// merging is where two parsers of one file come to disagree.
+// A table of all messages of the format with the fields that matter, and a
+// walker driven by it. Fields that the table leaves out are numbers, and
+// strings skipped by their length, as protobuf does. Unlike protobuf it refuses
+// a second value of a singular message or data field: merging is where two
+// parsers of one file come to disagree.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/reader/Wire.h"
@@ -20,13 +22,36 @@ using namespace smelt::onnx;
 namespace {
 
 enum class Msg : uint8_t {
-  Model, Graph, Node, Attr, Tensor, Sparse, Value, Type, TypeTensor, TypeHolder, Shape,
-  Dim, Function, Opset, Entry, Annotation, Training, None
+  Model,
+  Graph,
+  Node,
+  Attr,
+  Tensor,
+  Sparse,
+  Value,
+  Type,
+  TypeTensor,
+  TypeHolder,
+  Shape,
+  Dim,
+  Function,
+  Opset,
+  Entry,
+  Annotation,
+  Training,
+  Opaque,
+  Segment,
+  Device,
+  NodeDevice,
+  Sharding,
+  ShardingMap,
+  ShardedDim,
+  SimpleDim,
+  None
 };
 
 enum class Shape : uint8_t {
   Sub,    // a message of the table
-  Other,  // a message that is parsed but not walked
   Bytes,  // a string
   Varint, // one or many, packed or not
   Fixed32,
@@ -42,12 +67,11 @@ struct Field {
 };
 
 struct Message {
-  std::string_view name;
   uint32_t memory; // of one message: protobuf's object, ours, a pointer to it
   const Field *fields[32] = {}; // by number
 
-  constexpr Message(std::string_view name, size_t memory, std::span<const Field> list)
-      : name(name), memory(uint32_t(memory)) {
+  constexpr Message(size_t memory, std::span<const Field> list)
+      : memory(uint32_t(memory)) {
     for (const Field &field : list)
       fields[field.number] = &field;
   }
@@ -68,7 +92,7 @@ static constexpr Field kModel[] = {
     {14, Shape::Sub, "metadata_props", Msg::Entry},
     {20, Shape::Sub, "training_info", Msg::Training},
     {25, Shape::Sub, "functions", Msg::Function},
-    {26, Shape::Other, "configuration"},
+    {26, Shape::Sub, "configuration", Msg::Device},
     {1, Shape::Varint, "ir_version"},
 };
 static constexpr Field kGraph[] = {
@@ -89,7 +113,7 @@ static constexpr Field kNode[] = {
     {4, Shape::Bytes, "op_type"},
     {5, Shape::Sub, "attribute", Msg::Attr},
     {9, Shape::Sub, "metadata_props", Msg::Entry},
-    {10, Shape::Other, "device_configurations"},
+    {10, Shape::Sub, "device_configurations", Msg::NodeDevice},
 };
 static constexpr Field kAttr[] = {
     {1, Shape::Bytes, "name"},
@@ -110,7 +134,7 @@ static constexpr Field kAttr[] = {
 };
 static constexpr Field kTensor[] = {
     {1, Shape::Varint, "dims"},
-    {3, Shape::Other, "segment"},
+    {3, Shape::Sub, "segment", Msg::Segment, true},
     {4, Shape::Fixed32, "float_data"},
     {5, Shape::Varint, "int32_data"},
     {6, Shape::Bytes, "string_data"},
@@ -138,6 +162,7 @@ static constexpr Field kType[] = {
     {5, Shape::Sub, "map_type", Msg::TypeHolder, true},
     {9, Shape::Sub, "optional_type", Msg::TypeHolder, true},
     {8, Shape::Sub, "sparse_tensor_type", Msg::TypeTensor, true},
+    {7, Shape::Sub, "opaque_type", Msg::Opaque, true},
 };
 static constexpr Field kTypeTensor[] = {
     {2, Shape::Sub, "shape", Msg::Shape, true},
@@ -170,27 +195,53 @@ static constexpr Field kTraining[] = {
     {4, Shape::Sub, "update_binding", Msg::Entry},
 };
 
+// Where a model is to run; parsed with the rest, and not used.
+static constexpr Field kDevice[] = {{1, Shape::Bytes, "name"},
+                                    {3, Shape::Bytes, "device"}};
+static constexpr Field kNodeDevice[] = {
+    {1, Shape::Bytes, "configuration_id"},
+    {2, Shape::Sub, "sharding_spec", Msg::Sharding},
+};
+static constexpr Field kSharding[] = {
+    {1, Shape::Bytes, "tensor_name"},
+    {2, Shape::Varint, "device"},
+    {3, Shape::Sub, "index_to_device_group_map", Msg::ShardingMap},
+    {4, Shape::Sub, "sharded_dim", Msg::ShardedDim},
+};
+static constexpr Field kShardingMap[] = {{2, Shape::Varint, "value"}};
+static constexpr Field kShardedDim[] = {
+    {2, Shape::Sub, "simple_sharding", Msg::SimpleDim}};
+static constexpr Field kSimpleDim[] = {{2, Shape::Bytes, "dim_param"}};
+
 static const Message &message(Msg msg) {
   namespace pb = ::onnx;
   // The second summand is what Build.cpp makes of it, with hash-table entries.
   static constexpr Message table[] = {
-      {"ModelProto", sizeof(pb::ModelProto), kModel},
-      {"GraphProto", sizeof(pb::GraphProto) + sizeof(Graph) + 256, kGraph},
-      {"NodeProto", sizeof(pb::NodeProto) + sizeof(Node) + 64, kNode},
-      {"AttributeProto", sizeof(pb::AttributeProto) + sizeof(Attribute) + 64, kAttr},
-      {"TensorProto", sizeof(pb::TensorProto) + sizeof(Tensor) + 128, kTensor},
-      {"SparseTensorProto", sizeof(pb::SparseTensorProto) + 64, kSparse},
-      {"ValueInfoProto", sizeof(pb::ValueInfoProto) + sizeof(ValueInfo) + 128, kValue},
-      {"TypeProto", sizeof(pb::TypeProto) + sizeof(TypeInfo) + 16, kType},
-      {"TypeProto.Tensor", sizeof(pb::TypeProto_Tensor) + 16, kTypeTensor},
-      {"TypeProto.Sequence", sizeof(pb::TypeProto_Map) + 16, kTypeHolder},
-      {"TensorShapeProto", sizeof(pb::TensorShapeProto) + 16, kShape},
-      {"Dimension", sizeof(pb::TensorShapeProto_Dimension) + sizeof(Dim) + 16, kDim},
-      {"FunctionProto", sizeof(pb::FunctionProto) + sizeof(Function) + 256, kFunction},
-      {"OperatorSetIdProto", sizeof(pb::OperatorSetIdProto) + sizeof(OpsetImport) + 80, {}},
-      {"StringStringEntryProto", sizeof(pb::StringStringEntryProto) + 112, {}},
-      {"TensorAnnotation", sizeof(pb::TensorAnnotation) + 16, kAnnotation},
-      {"TrainingInfoProto", sizeof(pb::TrainingInfoProto) + 16, kTraining},
+      {sizeof(pb::ModelProto), kModel},
+      {sizeof(pb::GraphProto) + sizeof(Graph) + 256, kGraph},
+      {sizeof(pb::NodeProto) + sizeof(Node) + 64, kNode},
+      {sizeof(pb::AttributeProto) + sizeof(Attribute) + 64, kAttr},
+      {sizeof(pb::TensorProto) + sizeof(Tensor) + 128, kTensor},
+      {sizeof(pb::SparseTensorProto) + 64, kSparse},
+      {sizeof(pb::ValueInfoProto) + sizeof(ValueInfo) + 128, kValue},
+      {sizeof(pb::TypeProto) + sizeof(TypeInfo) + 16, kType},
+      {sizeof(pb::TypeProto_Tensor) + 16, kTypeTensor},
+      {sizeof(pb::TypeProto_Map) + 16, kTypeHolder},
+      {sizeof(pb::TensorShapeProto) + 16, kShape},
+      {sizeof(pb::TensorShapeProto_Dimension) + sizeof(Dim) + 16, kDim},
+      {sizeof(pb::FunctionProto) + sizeof(Function) + 256, kFunction},
+      {sizeof(pb::OperatorSetIdProto) + sizeof(OpsetImport) + 80, {}},
+      {sizeof(pb::StringStringEntryProto) + 112, {}},
+      {sizeof(pb::TensorAnnotation) + 16, kAnnotation},
+      {sizeof(pb::TrainingInfoProto) + 16, kTraining},
+      {sizeof(pb::TypeProto_Opaque) + 16, {}},
+      {sizeof(pb::TensorProto_Segment) + 16, {}},
+      {sizeof(pb::DeviceConfigurationProto) + 16, kDevice},
+      {sizeof(pb::NodeDeviceConfigurationProto) + 16, kNodeDevice},
+      {sizeof(pb::ShardingSpecProto) + 16, kSharding},
+      {sizeof(pb::IntIntListEntryProto) + 16, kShardingMap},
+      {sizeof(pb::ShardedDimProto) + 16, kShardedDim},
+      {sizeof(pb::SimpleShardedDimProto) + 16, kSimpleDim},
   };
   return table[size_t(msg)];
 }
@@ -200,9 +251,6 @@ static constexpr uint64_t kStringMemory = sizeof(std::string) + 16 + 96;
 /// Of a number that comes alone: arrays grow by doubling, and an arena keeps
 /// what they grew out of.
 static constexpr uint64_t kNumberMemory = 32;
-/// Of a byte in a message that isn't walked: the smallest one inside takes two
-/// bytes, and becomes an object and a pointer to it.
-static constexpr uint64_t kOtherMemory = 64;
 
 namespace {
 
@@ -244,10 +292,12 @@ private:
     return out;
   }
 
-  bool varint(size_t &at, size_t end, const Frame &frame, uint64_t &value) {
+  /// Tags and lengths take at most 5 bytes, other numbers 10.
+  bool varint(size_t &at, size_t end, const Frame &frame, uint64_t &value,
+              unsigned most = 10) {
     size_t start = at;
     value = 0;
-    for (unsigned shift = 0; shift < 70; shift += 7) {
+    for (unsigned shift = 0; shift < 7 * most; shift += 7) {
       if (at >= end)
         return fail(start, frame, "onnx.truncated",
                     "a number runs past the end of its message");
@@ -258,12 +308,15 @@ private:
       if (!(byte & 0x80))
         return true;
     }
-    return fail(start, frame, "onnx.bad-varint", "found a number of more than 64 bits");
+    return fail(start, frame, "onnx.bad-varint",
+                "found a number of more than " + std::to_string(most) +
+                    " bytes or 64 bits");
   }
 
   bool walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &frame);
-  bool value(const Field *field, uint32_t wire, size_t &at, size_t end, uint32_t depth,
-             const Frame &frame, uint32_t *counts, uint64_t &seen, size_t tagAt);
+  bool value(const Field *field, uint32_t wire, size_t &at, size_t end,
+             uint32_t depth, const Frame &frame, uint32_t *counts,
+             uint64_t &seen, size_t tagAt);
   /// Counts the numbers of a packed field.
   bool packed(const Field &field, size_t at, size_t end, const Frame &frame);
 
@@ -275,32 +328,49 @@ private:
 
 } // namespace
 
-bool Scanner::packed(const Field &field, size_t at, size_t end, const Frame &frame) {
+bool Scanner::packed(const Field &field, size_t at, size_t end,
+                     const Frame &frame) {
   size_t size = end - at;
   if (field.shape != Shape::Varint) {
     unsigned width = field.shape == Shape::Fixed32 ? 4 : 8;
     if (size % width)
       return fail(at, frame, "onnx.wrong-wire-type",
-                  "packed " + std::string(field.name) + " has " + std::to_string(size) +
-                      " bytes, want a multiple of " + std::to_string(width));
+                  "packed " + std::string(field.name) + " has " +
+                      std::to_string(size) + " bytes, want a multiple of " +
+                      std::to_string(width));
     facts.memory += size;
     return true;
   }
   // Every byte with the top bit clear ends a number.
   uint64_t count = 0;
-  for (size_t i = at; i < end; ++i)
-    count += bytes[i] < 0x80;
+  size_t start = at;
+  for (size_t i = at; i < end; ++i) {
+    if (bytes[i] < 0x80) {
+      ++count;
+      start = i + 1;
+    } else if (i - start >= 9) {
+      break;
+    }
+  }
+  if (start != end)
+    return fail(start, frame, "onnx.bad-varint",
+                "a number in packed " + std::string(field.name) +
+                    " has no end");
   facts.memory += kNumberMemory * count;
   return true;
 }
 
 bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
-                    uint32_t depth, const Frame &frame, uint32_t *counts, uint64_t &seen,
-                    size_t tagAt) {
-  auto wrong = [&](std::string_view want) {
+                    uint32_t depth, const Frame &frame, uint32_t *counts,
+                    uint64_t &seen, size_t tagAt) {
+  auto wrong = [&] {
+    static constexpr std::string_view wants[] = {
+        "2 (bytes)", "2 (bytes)", "0 (varint) or 2 (packed)",
+        "5 (32 bits) or 2 (packed)", "1 (64 bits) or 2 (packed)"};
     return fail(tagAt, frame, "onnx.wrong-wire-type",
-                std::string(field->name) + " has wire type " + std::to_string(wire) +
-                    ", want " + std::string(want));
+                std::string(field->name) + " has wire type " +
+                    std::to_string(wire) + ", want " +
+                    std::string(wants[size_t(field->shape)]));
   };
   if (wire == 0) {
     uint64_t ignored;
@@ -308,7 +378,7 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
     if (!varint(at, end, frame, ignored))
       return false;
     bool mapKey = field && field->name == "elem_type";
-    return !field || field->shape == Shape::Varint || mapKey || wrong("2 (bytes)");
+    return !field || field->shape == Shape::Varint || mapKey || wrong();
   }
   if (wire == 1 || wire == 5) {
     size_t width = wire == 1 ? 8 : 4;
@@ -317,8 +387,9 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
                   "a fixed-width number runs past the end of its message");
     at += width;
     facts.memory += kNumberMemory;
-    return !field || field->shape == (wire == 1 ? Shape::Fixed64 : Shape::Fixed32) ||
-           wrong("another");
+    return !field ||
+           field->shape == (wire == 1 ? Shape::Fixed64 : Shape::Fixed32) ||
+           wrong();
   }
   if (wire != 2)
     return fail(tagAt, frame, "onnx.wrong-wire-type",
@@ -326,7 +397,7 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
                     ", want 0 (varint), 1 (64 bits), 2 (bytes) or 5 (32 bits)");
 
   uint64_t size;
-  if (!varint(at, end, frame, size))
+  if (!varint(at, end, frame, size, 5))
     return false;
   if (size > end - at)
     return fail(tagAt, frame, "onnx.truncated",
@@ -349,9 +420,6 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
   case Shape::Bytes:
     facts.memory += size + kStringMemory;
     return true;
-  case Shape::Other:
-    facts.memory += kOtherMemory * (size + 2);
-    return true;
   case Shape::Sub: {
     Frame inner = {&frame, field->name, field->once ? 0 : ++*counts};
     return walk(field->sub, start, at, depth + 1, inner);
@@ -361,27 +429,32 @@ bool Scanner::value(const Field *field, uint32_t wire, size_t &at, size_t end,
   }
 }
 
-bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth, const Frame &frame) {
+bool Scanner::walk(Msg msg, size_t at, size_t end, uint32_t depth,
+                   const Frame &frame) {
   if (depth > limits.messageDepth)
     return fail(at, frame, "onnx.nesting-depth",
-                "messages nest more than " + std::to_string(limits.messageDepth) + " deep");
+                "messages nest more than " +
+                    std::to_string(limits.messageDepth) + " deep");
   const Message &kind = message(msg);
   facts.memory += kind.memory;
   if (msg == Msg::Node && ++facts.nodes > limits.nodes)
     return fail(at, frame, "onnx.too-many-nodes",
-                "the model has more than " + std::to_string(limits.nodes) + " nodes");
+                "the model has more than " + std::to_string(limits.nodes) +
+                    " nodes");
   uint32_t counts[32] = {}; // by field number
   uint64_t seen = 0;
   while (at < end) {
     size_t tagAt = at;
     uint64_t tag;
-    if (!varint(at, end, frame, tag))
+    if (!varint(at, end, frame, tag, 5))
       return false;
     if (tag >> 32 || tag >> 3 == 0)
       return fail(tagAt, frame, "onnx.bad-tag",
-                  "found field number " + std::to_string(tag >> 3) + ", want 1 to 2^29 - 1");
+                  "found field number " + std::to_string(tag >> 3) +
+                      ", want 1 to 2^29 - 1");
     const Field *field = tag >> 3 < 32 ? kind.fields[tag >> 3] : nullptr;
-    if (!value(field, tag & 7, at, end, depth, frame, &counts[tag >> 3 & 31], seen, tagAt))
+    if (!value(field, tag & 7, at, end, depth, frame, &counts[tag >> 3 & 31],
+               seen, tagAt))
       return false;
   }
   return true;

@@ -1,4 +1,5 @@
-//===- Wire.h - Checking the wire format before protobuf sees it -----------===//
+//===- Wire.h - Checking the wire format before protobuf sees it
+//-----------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,7 +23,8 @@ struct WireFacts {
 };
 
 /// Checks a serialized ModelProto.
-Result<WireFacts> scanModel(std::span<const uint8_t> bytes, const Limits &limits);
+Result<WireFacts> scanModel(std::span<const uint8_t> bytes,
+                            const Limits &limits);
 
 } // namespace smelt::onnx
 

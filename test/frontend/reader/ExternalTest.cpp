@@ -1,4 +1,5 @@
-//===- ExternalTest.cpp - External data and its choke point ----------------===//
+//===- ExternalTest.cpp - External data and its choke point
+//----------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -30,7 +31,8 @@ protected:
     folder = root / "model";
     fs::create_directories(folder / "sub");
     fs::create_directories(root / "outside");
-    for (fs::path at : {folder / "w.bin", folder / "sub" / "w.bin", root / "outside" / "w.bin"})
+    for (fs::path at : {folder / "w.bin", folder / "sub" / "w.bin",
+                        root / "outside" / "w.bin"})
       write(at, "0123456789abcdef");
   }
   void TearDown() override { fs::remove_all(root); }
@@ -38,8 +40,9 @@ protected:
   static void write(const fs::path &path, const std::string &text) {
     std::ofstream(path, std::ios::binary) << text;
   }
-  static pb::ModelProto model(std::vector<std::pair<std::string, std::string>> entries,
-                              int64_t elements = 4) {
+  static pb::ModelProto
+  model(std::vector<std::pair<std::string, std::string>> entries,
+        int64_t elements = 4) {
     pb::ModelProto proto = addModel();
     pb::TensorProto &w = *proto.mutable_graph()->mutable_initializer(0);
     w.clear_float_data();
@@ -52,8 +55,9 @@ protected:
     }
     return proto;
   }
-  Result<Model> readEntries(std::vector<std::pair<std::string, std::string>> entries,
-                            int64_t elements = 4, const std::string &trustRoot = {}) {
+  Result<Model>
+  readEntries(std::vector<std::pair<std::string, std::string>> entries,
+              int64_t elements = 4, const std::string &trustRoot = {}) {
     ReadOptions options;
     options.trustRoot = trustRoot;
     return read(model(std::move(entries), elements), options, folder.string());
@@ -86,7 +90,8 @@ TEST_F(External, DataAreViewed) {
 
 TEST_F(External, OffsetsAndLengths) {
   auto with = [&](const char *offset, const char *length) {
-    return readEntries({{"location", "w.bin"}, {"offset", offset}, {"length", length}});
+    return readEntries(
+        {{"location", "w.bin"}, {"offset", offset}, {"length", length}});
   };
   EXPECT_READS(with("0", "16"));
   for (const char *bad : {"-1", "", " 0", "0x0", "1e3", "99999999999999999999",
@@ -100,7 +105,8 @@ TEST_F(External, OffsetsAndLengths) {
   EXPECT_REFUSED(with("0", "15"), "onnx.external-length", 65);
   EXPECT_REFUSED(with("0", "17"), "onnx.external-length", 65);
   // No length means up to the end.
-  EXPECT_REFUSED(readEntries({{"location", "w.bin"}, {"offset", "4"}}), "onnx.external-length", 65);
+  EXPECT_REFUSED(readEntries({{"location", "w.bin"}, {"offset", "4"}}),
+                 "onnx.external-length", 65);
 }
 
 TEST_F(External, Locations) {
@@ -112,20 +118,26 @@ TEST_F(External, Locations) {
                  "onnx.external-location", 65);
   EXPECT_REFUSED(readEntries({{"location", "w.bin"}, {"location", "w.bin"}}),
                  "onnx.external-location", 65);
-  for (const char *path : {"../outside/w.bin", "none/../../outside/w.bin", "sub/..", "..",
-                           "/etc/passwd", "/dev/zero", "sub/../w.bin"})
+  for (const char *path :
+       {"../outside/w.bin", "none/../../outside/w.bin", "sub/..", "..",
+        "/etc/passwd", "/dev/zero", "sub/../w.bin"})
     EXPECT_REFUSED(readEntries({{"location", path}}), "onnx.external-path", 77);
-  EXPECT_REFUSED(readEntries({{"location", "missing.bin"}}), "io.missing-file", 66);
-  EXPECT_REFUSED(readEntries({{"location", "missing/w.bin"}}), "io.missing-file", 66);
-  EXPECT_REFUSED(readEntries({{"location", "w.bin/w.bin"}}), "io.missing-file", 66);
+  EXPECT_REFUSED(readEntries({{"location", "missing.bin"}}), "io.missing-file",
+                 66);
+  EXPECT_REFUSED(readEntries({{"location", "missing/w.bin"}}),
+                 "io.missing-file", 66);
+  EXPECT_REFUSED(readEntries({{"location", "w.bin/w.bin"}}), "io.missing-file",
+                 66);
   // A model that came from memory has no folder.
-  EXPECT_REFUSED(read(model({{"location", "w.bin"}})), "onnx.external-path", 77);
+  EXPECT_REFUSED(read(model({{"location", "w.bin"}})), "onnx.external-path",
+                 77);
 }
 
 TEST_F(External, LinksAndSpecialFiles) {
   fs::create_symlink(root / "outside" / "w.bin", folder / "link.bin");
   fs::create_directory_symlink(root / "outside", folder / "linked");
-  fs::create_symlink("w.bin", folder / "inner.bin"); // stays inside: still a link
+  fs::create_symlink("w.bin",
+                     folder / "inner.bin"); // stays inside: still a link
   fs::create_hard_link(folder / "w.bin", folder / "hard.bin");
   ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
   for (OpenMethod method : kMethods) {
@@ -158,16 +170,20 @@ TEST_F(External, ATrustRootWidensOnPurpose) {
     EXPECT_READS(map("hard.bin", method, root.string()));
     EXPECT_REFUSED(map("hard.bin", method, outside), "onnx.external-path", 77);
     EXPECT_REFUSED(map("passwd", method, outside), "onnx.external-path", 77);
-    EXPECT_REFUSED(map("prefix.bin", method, outside), "onnx.external-path", 77);
+    EXPECT_REFUSED(map("prefix.bin", method, outside), "onnx.external-path",
+                   77);
     EXPECT_REFUSED(map("zero", method, "/dev"), "onnx.external-not-a-file", 77);
-    EXPECT_REFUSED(map("../outside/w.bin", method, outside), "onnx.external-path", 77);
-    EXPECT_REFUSED(map("link.bin", method, (root / "none").string()), "io.missing-file", 66);
+    EXPECT_REFUSED(map("../outside/w.bin", method, outside),
+                   "onnx.external-path", 77);
+    EXPECT_REFUSED(map("link.bin", method, (root / "none").string()),
+                   "io.missing-file", 66);
   }
   EXPECT_READS(readEntries({{"location", "link.bin"}}, 4, outside));
 }
 
 TEST_F(External, PointersOfGitLfsAreNamed) {
-  write(folder / "w.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 16\n");
+  write(folder / "w.bin",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 16\n");
   Result<Model> result = readEntries({{"location", "w.bin"}});
   EXPECT_REFUSED(result, "onnx.external-length", 65);
   EXPECT_NE(result.errors()[0].hint.find("git lfs pull"), std::string::npos);
@@ -181,20 +197,24 @@ TEST_F(External, SparseValuesAndAttributesUseTheSameDoor) {
   attribute.set_name("sparse_value");
   attribute.set_type(pb::AttributeProto::SPARSE_TENSOR);
   attribute.mutable_sparse_tensor()->add_dims(4);
-  pb::TensorProto w = model({{"location", "/etc/passwd"}}).graph().initializer(0);
+  pb::TensorProto w =
+      model({{"location", "/etc/passwd"}}).graph().initializer(0);
   *attribute.mutable_sparse_tensor()->mutable_values() = w;
   EXPECT_REFUSED(read(proto, {}, folder.string()), "onnx.external-path", 77);
 }
 
 TEST_F(External, TypedDataBesideExternalData) {
   pb::ModelProto proto = model({{"location", "w.bin"}});
-  proto.mutable_graph()->mutable_initializer(0)->set_raw_data("0123456789abcdef");
+  proto.mutable_graph()->mutable_initializer(0)->set_raw_data(
+      "0123456789abcdef");
   EXPECT_REFUSED(read(proto, {}, folder.string()), "onnx.two-data-fields", 65);
 }
 
 TEST_F(External, ModelFiles) {
-  EXPECT_REFUSED(readModel((folder / "none.onnx").string()), "io.missing-file", 66);
-  EXPECT_REFUSED(readModel((folder / "w.bin" / "m.onnx").string()), "io.missing-file", 66);
+  EXPECT_REFUSED(readModel((folder / "none.onnx").string()), "io.missing-file",
+                 66);
+  EXPECT_REFUSED(readModel((folder / "w.bin" / "m.onnx").string()),
+                 "io.missing-file", 66);
   EXPECT_REFUSED(readModel(folder.string()), "io.not-a-file", 74);
   EXPECT_REFUSED(readModel("/dev/zero"), "io.not-a-file", 74);
   std::string bytes = model({{"location", "w.bin"}}).SerializeAsString();
@@ -208,5 +228,6 @@ TEST_F(External, ModelFiles) {
   EXPECT_READS(readModel((folder / "linked.onnx").string()));
   ReadOptions options;
   options.limits.fileBytes = 10;
-  EXPECT_REFUSED(readModel((folder / "m.onnx").string(), options), "onnx.file-too-large", 65);
+  EXPECT_REFUSED(readModel((folder / "m.onnx").string(), options),
+                 "onnx.file-too-large", 65);
 }

@@ -1,4 +1,5 @@
-//===- FunctionTest.cpp - Model-local functions ----------------------------===//
+//===- FunctionTest.cpp - Model-local functions
+//----------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -15,14 +16,16 @@ using namespace smelt::onnx;
 using testing::ElementsAre;
 using testing::SizeIs;
 
-static pb::NodeProto call(const std::string &name, std::vector<std::string> inputs,
+static pb::NodeProto call(const std::string &name,
+                          std::vector<std::string> inputs,
                           std::vector<std::string> outputs) {
   pb::NodeProto proto = node(name, std::move(inputs), std::move(outputs));
   proto.set_domain("f");
   return proto;
 }
 
-static pb::FunctionProto function(const std::string &name, std::vector<std::string> inputs,
+static pb::FunctionProto function(const std::string &name,
+                                  std::vector<std::string> inputs,
                                   std::vector<std::string> outputs,
                                   std::vector<pb::NodeProto> nodes) {
   pb::FunctionProto proto;
@@ -60,7 +63,8 @@ static std::vector<std::string> paths(const Graph &graph) {
 }
 
 /// Reads and inlines; the errors of either.
-static Result<Model> inlined(const pb::ModelProto &proto, const ReadOptions &options = {}) {
+static Result<Model> inlined(const pb::ModelProto &proto,
+                             const ReadOptions &options = {}) {
   Result<Model> model = read(proto, options);
   if (!model)
     return model;
@@ -77,8 +81,9 @@ TEST(Functions, CallsBecomeTheirBodies) {
                 {node("Neg", {"a"}, {"t"}), node("Add", {"t", "a"}, {"b"})})}));
   ASSERT_READS(model);
   EXPECT_TRUE(model->functions.empty());
-  EXPECT_THAT(paths(model->graph), ElementsAre("main/Twice_0/Neg_0", "main/Twice_0/Add_1",
-                                               "main/Twice_1/Neg_0", "main/Twice_1/Add_1"));
+  EXPECT_THAT(paths(model->graph),
+              ElementsAre("main/Twice_0/Neg_0", "main/Twice_0/Add_1",
+                          "main/Twice_1/Neg_0", "main/Twice_1/Add_1"));
   const std::vector<Node> &nodes = model->graph.nodes;
   EXPECT_THAT(nodes[0].inputs, ElementsAre("x"));
   EXPECT_THAT(nodes[1].outputs, ElementsAre("m"));
@@ -92,14 +97,16 @@ TEST(Functions, FreshNamesAreFresh) {
   // The caller already uses the name that a suffix would make.
   Result<Model> model = inlined(withFunctions(
       {node("Relu", {"x"}, {"t#1"}), call("F", {"t#1"}, {"y"})},
-      {function("F", {"a"}, {"b"}, {node("Neg", {"a"}, {"t"}), node("Exp", {"t"}, {"b"})})}));
+      {function("F", {"a"}, {"b"},
+                {node("Neg", {"a"}, {"t"}), node("Exp", {"t"}, {"b"})})}));
   ASSERT_READS(model);
   std::set<std::string_view> names;
   for (const Node &node : model->graph.nodes)
     EXPECT_TRUE(names.insert(node.outputs[0]).second) << node.outputs[0];
 }
 
-static pb::AttributeProto reference(const std::string &name, const std::string &to,
+static pb::AttributeProto reference(const std::string &name,
+                                    const std::string &to,
                                     pb::AttributeProto::AttributeType type) {
   pb::AttributeProto proto;
   proto.set_name(name);
@@ -116,7 +123,8 @@ static pb::AttributeProto integer(const std::string &name, int64_t i) {
   return proto;
 }
 
-static pb::ModelProto withReference(std::vector<pb::AttributeProto> given, bool hasDefault) {
+static pb::ModelProto withReference(std::vector<pb::AttributeProto> given,
+                                    bool hasDefault) {
   pb::NodeProto softmax = node("Softmax", {"a"}, {"b"});
   *softmax.add_attribute() = reference("axis", "dim", pb::AttributeProto::INT);
   pb::FunctionProto f = function("F", {"a"}, {"b"}, {softmax});
@@ -150,21 +158,25 @@ TEST(Functions, AttributeReferences) {
   pb::AttributeProto wrong;
   wrong.set_name("dim");
   wrong.set_type(pb::AttributeProto::FLOAT);
-  EXPECT_REFUSED(inlined(withReference({wrong}, true)), "onnx.attribute-kind", 65);
+  EXPECT_REFUSED(inlined(withReference({wrong}, true)), "onnx.attribute-kind",
+                 65);
 }
 
 TEST(Functions, OmittedInputsAndOutputs) {
-  pb::FunctionProto f =
-      function("F", {"a", "lo", "hi"}, {"b", "c"},
-               {node("Clip", {"a", "lo", "hi"}, {"b"}), node("Neg", {"a"}, {"c"})});
-  Result<Model> model = inlined(withFunctions({call("F", {"x", "", "x"}, {"y"})}, {f}));
+  pb::FunctionProto f = function(
+      "F", {"a", "lo", "hi"}, {"b", "c"},
+      {node("Clip", {"a", "lo", "hi"}, {"b"}), node("Neg", {"a"}, {"c"})});
+  Result<Model> model =
+      inlined(withFunctions({call("F", {"x", "", "x"}, {"y"})}, {f}));
   ASSERT_READS(model);
   EXPECT_THAT(model->graph.nodes[0].inputs, ElementsAre("x", "", "x"));
   EXPECT_NE(model->graph.nodes[1].outputs[0], "");
-  EXPECT_REFUSED(inlined(withFunctions({call("F", {"x", "x", "x", "x"}, {"y"})}, {f})),
-                 "onnx.function-arity", 65);
-  EXPECT_REFUSED(inlined(withFunctions({call("F", {"x"}, {"y", "z", "w"})}, {f})),
-                 "onnx.function-arity", 65);
+  EXPECT_REFUSED(
+      inlined(withFunctions({call("F", {"x", "x", "x", "x"}, {"y"})}, {f})),
+      "onnx.function-arity", 65);
+  EXPECT_REFUSED(
+      inlined(withFunctions({call("F", {"x"}, {"y", "z", "w"})}, {f})),
+      "onnx.function-arity", 65);
 }
 
 TEST(Functions, AnInputHandedOnBecomesAnIdentity) {
@@ -188,9 +200,10 @@ TEST(Functions, SubgraphsOfBodiesAreRenamed) {
   *choose.add_attribute() = graphAttribute("then_branch", branch);
   *choose.add_attribute() = graphAttribute("else_branch", branch);
   pb::FunctionProto f = function("F", {"c", "a"}, {"b"}, {choose});
-  pb::ModelProto proto = withFunctions({node("Cast", {"x"}, {"flag"}), node("Relu", {"x"}, {"t"}),
-                                        call("F", {"flag", "t"}, {"y"})},
-                                       {f});
+  pb::ModelProto proto =
+      withFunctions({node("Cast", {"x"}, {"flag"}), node("Relu", {"x"}, {"t"}),
+                     call("F", {"flag", "t"}, {"y"})},
+                    {f});
   Result<Model> model = inlined(proto);
   ASSERT_READS(model);
   const Node &node = model->graph.nodes[2];
@@ -204,9 +217,11 @@ TEST(Functions, SubgraphsOfBodiesAreRenamed) {
 }
 
 TEST(Functions, CallsInSubgraphsAndInOtherFunctions) {
-  pb::FunctionProto inner = function("Inner", {"a"}, {"b"}, {node("Neg", {"a"}, {"b"})});
+  pb::FunctionProto inner =
+      function("Inner", {"a"}, {"b"}, {node("Neg", {"a"}, {"b"})});
   pb::FunctionProto outer =
-      function("Outer", {"a"}, {"b"}, {call("Inner", {"a"}, {"t"}), node("Exp", {"t"}, {"b"})});
+      function("Outer", {"a"}, {"b"},
+               {call("Inner", {"a"}, {"t"}), node("Exp", {"t"}, {"b"})});
   pb::GraphProto body;
   body.set_name("body");
   *body.add_node() = call("Outer", {"x"}, {"r"});
@@ -221,13 +236,15 @@ TEST(Functions, CallsInSubgraphsAndInOtherFunctions) {
 }
 
 TEST(Functions, RecursionIsRefused) {
-  EXPECT_REFUSED(read(withFunctions({call("F", {"x"}, {"y"})},
-                                    {function("F", {"a"}, {"b"}, {call("F", {"a"}, {"b"})})})),
+  EXPECT_REFUSED(read(withFunctions(
+                     {call("F", {"x"}, {"y"})},
+                     {function("F", {"a"}, {"b"}, {call("F", {"a"}, {"b"})})})),
                  "onnx.recursive-function", 65);
   // Through another one, and from a function that nobody calls.
-  EXPECT_REFUSED(read(withFunctions({node("Relu", {"x"}, {"y"})},
-                                    {function("F", {"a"}, {"b"}, {call("G", {"a"}, {"b"})}),
-                                     function("G", {"a"}, {"b"}, {call("F", {"a"}, {"b"})})})),
+  EXPECT_REFUSED(read(withFunctions(
+                     {node("Relu", {"x"}, {"y"})},
+                     {function("F", {"a"}, {"b"}, {call("G", {"a"}, {"b"})}),
+                      function("G", {"a"}, {"b"}, {call("F", {"a"}, {"b"})})})),
                  "onnx.recursive-function", 65);
 }
 
@@ -242,7 +259,8 @@ static pb::ModelProto tower(int height, int fan) {
                            {k ? "t" + std::to_string(k) : "b"}));
     functions.push_back(function("F" + std::to_string(i), {"a"}, {"b"}, nodes));
   }
-  return withFunctions({call("F" + std::to_string(height - 1), {"x"}, {"y"})}, functions);
+  return withFunctions({call("F" + std::to_string(height - 1), {"x"}, {"y"})},
+                       functions);
 }
 
 TEST(Functions, DepthAndBlowUpAreCountedNotTried) {
@@ -261,8 +279,10 @@ TEST(Functions, SharedGraphAttributesCountAtEachUse) {
   // F(body) = If { body } else { body }, called with a graph that calls F, …:
   // a graph of 2^n nodes in a file of n calls.
   pb::NodeProto choose = node("If", {"c"}, {"b"});
-  *choose.add_attribute() = reference("then_branch", "body", pb::AttributeProto::GRAPH);
-  *choose.add_attribute() = reference("else_branch", "body", pb::AttributeProto::GRAPH);
+  *choose.add_attribute() =
+      reference("then_branch", "body", pb::AttributeProto::GRAPH);
+  *choose.add_attribute() =
+      reference("else_branch", "body", pb::AttributeProto::GRAPH);
   pb::FunctionProto f = function("F", {"c"}, {"b"}, {choose});
   f.add_attribute("body");
   auto model = [&](int depth) {
@@ -295,13 +315,16 @@ TEST(Functions, Signatures) {
   model.mutable_functions(1)->set_overload("other");
   EXPECT_READS(inlined(model));
   EXPECT_REFUSED(read(withFunctions({node("Relu", {"x"}, {"y"})},
-                                    {function("F", {"a", "a"}, {"b"}, {node("Neg", {"a"}, {"b"})})})),
+                                    {function("F", {"a", "a"}, {"b"},
+                                              {node("Neg", {"a"}, {"b"})})})),
                  "onnx.function-signature", 65);
   EXPECT_REFUSED(read(withFunctions({node("Relu", {"x"}, {"y"})},
-                                    {function("F", {"a"}, {"q"}, {node("Neg", {"a"}, {"b"})})})),
+                                    {function("F", {"a"}, {"q"},
+                                              {node("Neg", {"a"}, {"b"})})})),
                  "onnx.undefined-output", 65);
   // A body sees nothing of its caller.
   EXPECT_REFUSED(read(withFunctions({call("F", {"x"}, {"y"})},
-                                    {function("F", {"a"}, {"b"}, {node("Neg", {"x"}, {"b"})})})),
+                                    {function("F", {"a"}, {"b"},
+                                              {node("Neg", {"x"}, {"b"})})})),
                  "onnx.undefined-input", 65);
 }

@@ -1,4 +1,5 @@
-//===- GraphTest.cpp - Definitions, uses and order -------------------------===//
+//===- GraphTest.cpp - Definitions, uses and order
+//-------------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -19,7 +20,8 @@ static pb::ModelProto withNodes(std::vector<pb::NodeProto> nodes) {
 }
 
 /// If(c) whose branches yield what `branch` says; c is an initializer.
-static pb::ModelProto withIf(pb::GraphProto branch, std::vector<pb::NodeProto> before = {},
+static pb::ModelProto withIf(pb::GraphProto branch,
+                             std::vector<pb::NodeProto> before = {},
                              std::vector<pb::NodeProto> after = {}) {
   pb::ModelProto model = withNodes(std::move(before));
   pb::GraphProto &graph = *model.mutable_graph();
@@ -33,7 +35,8 @@ static pb::ModelProto withIf(pb::GraphProto branch, std::vector<pb::NodeProto> b
   return model;
 }
 
-static pb::GraphProto branchOf(std::vector<pb::NodeProto> nodes, const std::string &output) {
+static pb::GraphProto branchOf(std::vector<pb::NodeProto> nodes,
+                               const std::string &output) {
   pb::GraphProto graph;
   graph.set_name("branch");
   for (pb::NodeProto &node : nodes)
@@ -43,11 +46,15 @@ static pb::GraphProto branchOf(std::vector<pb::NodeProto> nodes, const std::stri
 }
 
 TEST(Graphs, UndefinedAndDuplicateNames) {
-  EXPECT_REFUSED(read(withNodes({node("Relu", {"nope"}, {"y"})})), "onnx.undefined-input", 65);
-  EXPECT_REFUSED(read(withNodes({node("Relu", {"x"}, {"z"})})), "onnx.undefined-output", 65);
-  EXPECT_REFUSED(read(withNodes({node("Relu", {"x"}, {"y"}), node("Neg", {"x"}, {"y"})})),
+  EXPECT_REFUSED(read(withNodes({node("Relu", {"nope"}, {"y"})})),
+                 "onnx.undefined-input", 65);
+  EXPECT_REFUSED(read(withNodes({node("Relu", {"x"}, {"z"})})),
+                 "onnx.undefined-output", 65);
+  EXPECT_REFUSED(
+      read(withNodes({node("Relu", {"x"}, {"y"}), node("Neg", {"x"}, {"y"})})),
+      "onnx.duplicate-name", 65);
+  EXPECT_REFUSED(read(withNodes({node("Relu", {"x"}, {"x"})})),
                  "onnx.duplicate-name", 65);
-  EXPECT_REFUSED(read(withNodes({node("Relu", {"x"}, {"x"})})), "onnx.duplicate-name", 65);
   pb::ModelProto inputs = withNodes({node("Relu", {"x"}, {"y"})});
   *inputs.mutable_graph()->add_input() = value("x", {4});
   EXPECT_REFUSED(read(inputs), "onnx.duplicate-name", 65);
@@ -55,13 +62,14 @@ TEST(Graphs, UndefinedAndDuplicateNames) {
   *outputs.mutable_graph()->add_output() = value("y", {4});
   EXPECT_REFUSED(read(outputs), "onnx.duplicate-name", 65);
   pb::ModelProto initializers = addModel();
-  *initializers.mutable_graph()->add_initializer() = initializers.graph().initializer(0);
+  *initializers.mutable_graph()->add_initializer() =
+      initializers.graph().initializer(0);
   EXPECT_REFUSED(read(initializers), "onnx.duplicate-initializer", 65);
 }
 
 TEST(Graphs, OmittedInputsAndOutputsAreNoNames) {
-  Result<Model> model = read(withNodes({node("Clip", {"x", "", ""}, {"y"}),
-                                        node("Dropout", {"x"}, {"", ""})}));
+  Result<Model> model = read(withNodes(
+      {node("Clip", {"x", "", ""}, {"y"}), node("Dropout", {"x"}, {"", ""})}));
   ASSERT_READS(model);
   EXPECT_EQ(model->graph.nodes[0].inputs.size(), 3u);
 }
@@ -84,15 +92,18 @@ TEST(Graphs, UnsortedNodesAreSortedAndKeepTheirIndex) {
 }
 
 TEST(Graphs, CyclesAreRefused) {
-  EXPECT_REFUSED(read(withNodes({node("Relu", {"y"}, {"y"})})), "onnx.cycle", 65);
-  Result<Model> result = read(withNodes({node("Add", {"x", "b"}, {"a"}, "first"),
-                                         node("Relu", {"a"}, {"b"}), node("Neg", {"b"}, {"y"})}));
+  EXPECT_REFUSED(read(withNodes({node("Relu", {"y"}, {"y"})})), "onnx.cycle",
+                 65);
+  Result<Model> result =
+      read(withNodes({node("Add", {"x", "b"}, {"a"}, "first"),
+                      node("Relu", {"a"}, {"b"}), node("Neg", {"b"}, {"y"})}));
   EXPECT_REFUSED(result, "onnx.cycle", 65);
   EXPECT_EQ(result.errors()[0].path, "main/first");
 }
 
 TEST(Graphs, SubgraphsSeeWhatIsAroundThem) {
-  Result<Model> model = read(withIf(branchOf({node("Neg", {"x"}, {"r"}, "inner")}, "r")));
+  Result<Model> model =
+      read(withIf(branchOf({node("Neg", {"x"}, {"r"}, "inner")}, "r")));
   ASSERT_READS(model);
   const Attribute *branch = model->graph.nodes[0].attribute("then_branch");
   ASSERT_TRUE(branch && branch->graph);
@@ -112,12 +123,14 @@ TEST(Graphs, NothingSeesIntoASubgraph) {
 
 TEST(Graphs, ASubgraphsUsesOrderItsNode) {
   // The If takes `late` from a node that stands behind it.
-  Result<Model> model = read(withIf(branchOf({node("Neg", {"late"}, {"r"})}, "r"), {},
-                                    {node("Relu", {"x"}, {"late"})}));
+  Result<Model> model =
+      read(withIf(branchOf({node("Neg", {"late"}, {"r"})}, "r"), {},
+                  {node("Relu", {"x"}, {"late"})}));
   ASSERT_READS(model);
   EXPECT_EQ(model->graph.nodes[0].opType, "Relu");
   // And from itself: a cycle.
-  EXPECT_REFUSED(read(withIf(branchOf({node("Neg", {"y"}, {"r"})}, "r"))), "onnx.cycle", 65);
+  EXPECT_REFUSED(read(withIf(branchOf({node("Neg", {"y"}, {"r"})}, "r"))),
+                 "onnx.cycle", 65);
 }
 
 TEST(Graphs, SubgraphDepth) {
@@ -148,8 +161,8 @@ TEST(Graphs, RedefinedConstantsAreWarnedOf) {
     attribute.set_i(v);
     return proto;
   };
-  Result<Model> model =
-      read(withNodes({constant(12), node("Add", {"x", "k"}, {"y"}), constant(2)}));
+  Result<Model> model = read(
+      withNodes({constant(12), node("Add", {"x", "k"}, {"y"}), constant(2)}));
   ASSERT_READS(model);
   ASSERT_EQ(model->graph.nodes.size(), 2u);
   EXPECT_EQ(model->graph.nodes[0].attribute("value_int")->i, 2);

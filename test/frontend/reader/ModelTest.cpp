@@ -1,4 +1,5 @@
-//===- ModelTest.cpp - Versions, names, attributes and types ---------------===//
+//===- ModelTest.cpp - Versions, names, attributes and types
+//---------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -105,8 +106,9 @@ TEST(Models, NamesOutOfPolicy) {
   EXPECT_READS(named(std::string(1024, 'n')));
   EXPECT_READS(named("Straße/层 {0}"));
   EXPECT_REFUSED(named(std::string(1025, 'n')), "onnx.name-too-long", 65);
-  for (const std::string &bad : {std::string("a\0b", 3), std::string("a\nb"),
-                                 std::string("\x1b[31mred"), std::string("a\x7f")}) {
+  for (const std::string &bad :
+       {std::string("a\0b", 3), std::string("a\nb"), std::string("\x1b[31mred"),
+        std::string("a\x7f")}) {
     Result<Model> result = named(bad);
     EXPECT_REFUSED(result, "onnx.name-control-character", 65);
     for (char c : text(result)) // nothing of it reaches a terminal
@@ -114,9 +116,21 @@ TEST(Models, NamesOutOfPolicy) {
   }
 }
 
+TEST(Models, NamesAreUtf8) {
+  for (const char *bad : {"\xff", "a\xc3", "\xc0\xaf", "\xe0\x80\xaf",
+                          "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"}) {
+    pb::ModelProto model = addModel();
+    model.mutable_graph()->set_name(bad);
+    Result<Model> result = read(model);
+    EXPECT_REFUSED(result, "onnx.name-not-utf8", 65);
+    EXPECT_NE(text(result).find("\\x"), std::string::npos);
+  }
+}
+
 TEST(Models, DeclaredTypes) {
   pb::ModelProto model = addModel();
-  pb::TypeProto &type = *model.mutable_graph()->mutable_input(0)->mutable_type();
+  pb::TypeProto &type =
+      *model.mutable_graph()->mutable_input(0)->mutable_type();
   auto *shape = type.mutable_tensor_type()->mutable_shape();
   shape->mutable_dim(0)->set_dim_param("N");
   shape->add_dim();
@@ -145,7 +159,8 @@ TEST(Models, DeclaredSizesAreHeldAgainstTheBudget) {
   EXPECT_READS(read(model, options));
   *model.mutable_graph()->mutable_input(0) = value("x", {1 << 20});
   EXPECT_REFUSED(read(model, options), "onnx.memory-budget", 71);
-  *model.mutable_graph()->mutable_input(0) = value("x", {int64_t(1) << 40, int64_t(1) << 40});
+  *model.mutable_graph()->mutable_input(0) =
+      value("x", {int64_t(1) << 40, int64_t(1) << 40});
   EXPECT_REFUSED(read(model), "onnx.memory-budget", 71);
 }
 
@@ -193,8 +208,9 @@ TEST(Attributes, KindsThatDoNotFit) {
   attribute.set_f(1);
   attribute.clear_type();
   EXPECT_REFUSED(read(withAttribute(attribute)), "onnx.attribute-kind", 65);
-  for (auto kind : {pb::AttributeProto::TENSOR, pb::AttributeProto::GRAPH,
-                    pb::AttributeProto::SPARSE_TENSOR, pb::AttributeProto::TYPE_PROTO}) {
+  for (auto kind :
+       {pb::AttributeProto::TENSOR, pb::AttributeProto::GRAPH,
+        pb::AttributeProto::SPARSE_TENSOR, pb::AttributeProto::TYPE_PROTO}) {
     pb::AttributeProto missing;
     missing.set_name("a");
     missing.set_type(kind);
@@ -210,7 +226,8 @@ TEST(Attributes, DuplicatesAndStrayReferences) {
   *twice.mutable_graph()->mutable_node(0)->add_attribute() = attribute;
   EXPECT_REFUSED(read(twice), "onnx.duplicate-attribute", 65);
   attribute.set_ref_attr_name("b");
-  EXPECT_REFUSED(read(withAttribute(attribute)), "onnx.attribute-reference", 65);
+  EXPECT_REFUSED(read(withAttribute(attribute)), "onnx.attribute-reference",
+                 65);
 }
 
 TEST(Attributes, TensorsInAttributesAreChecked) {

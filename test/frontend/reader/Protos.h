@@ -1,4 +1,5 @@
-//===- Protos.h - Small models for the reader's tests ----------------------===//
+//===- Protos.h - Small models for the reader's tests
+//----------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -21,7 +22,8 @@ namespace smelt::onnx {
 
 namespace pb = ::onnx;
 
-inline pb::ValueInfoProto value(const std::string &name, std::vector<int64_t> dims,
+inline pb::ValueInfoProto value(const std::string &name,
+                                std::vector<int64_t> dims,
                                 int dtype = pb::TensorProto::FLOAT) {
   pb::ValueInfoProto proto;
   proto.set_name(name);
@@ -33,8 +35,10 @@ inline pb::ValueInfoProto value(const std::string &name, std::vector<int64_t> di
   return proto;
 }
 
-inline pb::NodeProto node(const std::string &opType, std::vector<std::string> inputs,
-                          std::vector<std::string> outputs, const std::string &name = {}) {
+inline pb::NodeProto node(const std::string &opType,
+                          std::vector<std::string> inputs,
+                          std::vector<std::string> outputs,
+                          const std::string &name = {}) {
   pb::NodeProto proto;
   proto.set_op_type(opType);
   if (!name.empty())
@@ -47,7 +51,8 @@ inline pb::NodeProto node(const std::string &opType, std::vector<std::string> in
 }
 
 inline pb::TensorProto rawTensor(const std::string &name, int dtype,
-                                 std::vector<int64_t> dims, const std::string &bytes) {
+                                 std::vector<int64_t> dims,
+                                 const std::string &bytes) {
   pb::TensorProto proto;
   proto.set_name(name);
   proto.set_data_type(dtype);
@@ -57,7 +62,8 @@ inline pb::TensorProto rawTensor(const std::string &name, int dtype,
   return proto;
 }
 
-inline pb::AttributeProto graphAttribute(const std::string &name, pb::GraphProto graph) {
+inline pb::AttributeProto graphAttribute(const std::string &name,
+                                         pb::GraphProto graph) {
   pb::AttributeProto proto;
   proto.set_name(name);
   proto.set_type(pb::AttributeProto::GRAPH);
@@ -90,13 +96,16 @@ inline pb::ModelProto addModel() {
   return model;
 }
 
-inline Result<Model> readBytes(const std::string &bytes, const ReadOptions &options = {},
+inline Result<Model> readBytes(const std::string &bytes,
+                               const ReadOptions &options = {},
                                const std::string &dir = {}) {
   return readModelFromBytes(
-      {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()}, dir, options);
+      {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()}, dir,
+      options);
 }
 
-inline Result<Model> read(const pb::ModelProto &model, const ReadOptions &options = {},
+inline Result<Model> read(const pb::ModelProto &model,
+                          const ReadOptions &options = {},
                           const std::string &dir = {}) {
   return readBytes(model.SerializeAsString(), options, dir);
 }
@@ -117,14 +126,14 @@ template <typename T> std::string text(const Result<T> &result) {
 #define EXPECT_READS(result) EXPECT_TRUE(bool(result)) << text(result)
 #define ASSERT_READS(result) ASSERT_TRUE(bool(result)) << text(result)
 /// Refused with this code and exit code, and a message.
-#define EXPECT_REFUSED(result, wantCode, wantExit)                                       \
-  do {                                                                                   \
-    const auto &refused = (result);                                                      \
-    EXPECT_EQ(refused.exitCode(), wantExit) << text(refused);                            \
-    if (!refused) {                                                                      \
-      EXPECT_EQ(refused.errors().front().code, wantCode) << text(refused);               \
-      EXPECT_FALSE(refused.errors().front().message.empty());                            \
-    }                                                                                    \
+#define EXPECT_REFUSED(result, wantCode, wantExit)                             \
+  do {                                                                         \
+    const auto &refused = (result);                                            \
+    EXPECT_EQ(refused.exitCode(), wantExit) << text(refused);                  \
+    if (!refused) {                                                            \
+      EXPECT_EQ(refused.errors().front().code, wantCode) << text(refused);     \
+      EXPECT_FALSE(refused.errors().front().message.empty());                  \
+    }                                                                          \
   } while (false)
 
 #endif // SMELT_TEST_FRONTEND_READER_PROTOS_H

@@ -1,4 +1,5 @@
-//===- TensorTest.cpp - Every way to store a constant ----------------------===//
+//===- TensorTest.cpp - Every way to store a constant
+//----------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -21,7 +22,8 @@ static pb::ModelProto withTensor(pb::TensorProto tensor) {
   return model;
 }
 
-static pb::TensorProto typed(int dtype, std::vector<int64_t> dims, std::vector<int32_t> values) {
+static pb::TensorProto typed(int dtype, std::vector<int64_t> dims,
+                             std::vector<int32_t> values) {
   pb::TensorProto proto;
   proto.set_data_type(dtype);
   for (int64_t dim : dims)
@@ -32,7 +34,8 @@ static pb::TensorProto typed(int dtype, std::vector<int64_t> dims, std::vector<i
 }
 
 /// The elements of the tensor as E, or none when it was refused.
-template <typename E> static std::vector<E> elements(const pb::TensorProto &tensor) {
+template <typename E>
+static std::vector<E> elements(const pb::TensorProto &tensor) {
   Result<Model> model = read(withTensor(tensor));
   EXPECT_READS(model);
   if (!model)
@@ -46,41 +49,56 @@ template <typename E> static std::vector<E> elements(const pb::TensorProto &tens
   return out;
 }
 
-static void refused(const pb::TensorProto &tensor, const char *code, int exitCode = 65) {
+static void refused(const pb::TensorProto &tensor, const char *code,
+                    int exitCode = 65) {
   EXPECT_REFUSED(read(withTensor(tensor)), code, exitCode);
 }
 
 TEST(Tensors, RawIsTakenAsItIs) {
-  EXPECT_THAT(elements<uint16_t>(rawTensor("w", T::FLOAT16, {2}, std::string("\x00\x3c\x00\xc0", 4))),
+  EXPECT_THAT(elements<uint16_t>(rawTensor("w", T::FLOAT16, {2},
+                                           std::string("\x00\x3c\x00\xc0", 4))),
               ElementsAre(0x3c00, 0xc000));
-  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::BOOL, {3}, std::string("\1\0\1", 3))),
-              ElementsAre(1, 0, 1));
+  EXPECT_THAT(
+      elements<uint8_t>(rawTensor("w", T::BOOL, {3}, std::string("\1\0\1", 3))),
+      ElementsAre(1, 0, 1));
   refused(rawTensor("w", T::BOOL, {1}, "\x02"), "onnx.bad-bool");
 }
 
 TEST(Tensors, PackedElementsTakeOneByteEach) {
-  EXPECT_THAT(elements<int8_t>(rawTensor("w", T::INT4, {3}, "\x71\x0f")), ElementsAre(1, 7, -1));
-  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::UINT4, {2}, "\xf8")), ElementsAre(8, 15));
-  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::FLOAT4E2M1, {2}, "\xa3")), ElementsAre(3, 10));
+  EXPECT_THAT(elements<int8_t>(rawTensor("w", T::INT4, {3}, "\x71\x0f")),
+              ElementsAre(1, 7, -1));
+  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::UINT4, {2}, "\xf8")),
+              ElementsAre(8, 15));
+  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::FLOAT4E2M1, {2}, "\xa3")),
+              ElementsAre(3, 10));
   EXPECT_THAT(elements<int8_t>(rawTensor("w", T::INT2, {5}, "\xe4\x03")),
               ElementsAre(0, 1, -2, -1, -1));
-  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::UINT2, {4}, "\xe4")), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::UINT2, {4}, "\xe4")),
+              ElementsAre(0, 1, 2, 3));
   // 0x3f, 0x01, 0x20, 0x15 as a stream of 6 bits, the first in the low ones.
-  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::FLOAT6E2M3, {4}, std::string("\x7f\0\x56", 3))),
+  EXPECT_THAT(elements<uint8_t>(rawTensor("w", T::FLOAT6E2M3, {4},
+                                          std::string("\x7f\0\x56", 3))),
               ElementsAre(0x3f, 0x01, 0x20, 0x15));
   // An odd count ends in a half-used byte; one byte more is one too many.
   refused(rawTensor("w", T::INT4, {3}, "\x71"), "onnx.data-size");
-  refused(rawTensor("w", T::INT4, {3}, std::string("\x71\x0f\0", 3)), "onnx.data-size");
+  refused(rawTensor("w", T::INT4, {3}, std::string("\x71\x0f\0", 3)),
+          "onnx.data-size");
   refused(rawTensor("w", T::FLOAT6E3M2, {3}, "\x71\x0f"), "onnx.data-size");
 }
 
 TEST(Tensors, Int32DataHoldsSmallTypes) {
-  EXPECT_THAT(elements<int32_t>(typed(T::INT32, {2}, {-5, 1 << 30})), ElementsAre(-5, 1 << 30));
-  EXPECT_THAT(elements<int8_t>(typed(T::INT8, {2}, {-128, 127})), ElementsAre(-128, 127));
-  EXPECT_THAT(elements<uint16_t>(typed(T::BFLOAT16, {1}, {0xff80})), ElementsAre(0xff80));
-  EXPECT_THAT(elements<uint8_t>(typed(T::BOOL, {2}, {1, 0})), ElementsAre(1, 0));
-  EXPECT_THAT(elements<int8_t>(typed(T::INT4, {3}, {0xf1, 0x07})), ElementsAre(1, -1, 7));
-  EXPECT_THAT(elements<uint8_t>(typed(T::FLOAT6E3M2, {2}, {63, 1})), ElementsAre(63, 1));
+  EXPECT_THAT(elements<int32_t>(typed(T::INT32, {2}, {-5, 1 << 30})),
+              ElementsAre(-5, 1 << 30));
+  EXPECT_THAT(elements<int8_t>(typed(T::INT8, {2}, {-128, 127})),
+              ElementsAre(-128, 127));
+  EXPECT_THAT(elements<uint16_t>(typed(T::BFLOAT16, {1}, {0xff80})),
+              ElementsAre(0xff80));
+  EXPECT_THAT(elements<uint8_t>(typed(T::BOOL, {2}, {1, 0})),
+              ElementsAre(1, 0));
+  EXPECT_THAT(elements<int8_t>(typed(T::INT4, {3}, {0xf1, 0x07})),
+              ElementsAre(1, -1, 7));
+  EXPECT_THAT(elements<uint8_t>(typed(T::FLOAT6E3M2, {2}, {63, 1})),
+              ElementsAre(63, 1));
   refused(typed(T::INT8, {1}, {128}), "onnx.value-out-of-range");
   refused(typed(T::UINT8, {1}, {-1}), "onnx.value-out-of-range");
   refused(typed(T::BOOL, {1}, {2}), "onnx.value-out-of-range");
@@ -134,7 +152,8 @@ TEST(Tensors, DataInTheWrongPlace) {
 
 TEST(Tensors, ShapesOutOfBounds) {
   refused(rawTensor("w", T::UINT8, {-1}, ""), "onnx.dim-out-of-range");
-  refused(rawTensor("w", T::UINT8, {(int64_t(1) << 40) + 1}, ""), "onnx.dim-out-of-range");
+  refused(rawTensor("w", T::UINT8, {(int64_t(1) << 40) + 1}, ""),
+          "onnx.dim-out-of-range");
   refused(rawTensor("w", T::UINT8, {int64_t(1) << 40, int64_t(1) << 40}, ""),
           "onnx.dims-overflow");
   // A zero hides no overflow: strides are products too.
@@ -142,15 +161,20 @@ TEST(Tensors, ShapesOutOfBounds) {
           "onnx.dims-overflow");
   EXPECT_TRUE(elements<float>(rawTensor("w", T::FLOAT, {0, 7}, "")).empty());
   refused(rawTensor("w", T::UINT8, {int64_t(1) << 40}, "a"), "onnx.data-size");
-  EXPECT_READS(read(withTensor(rawTensor("w", T::UINT8, std::vector<int64_t>(16, 1), "a"))));
-  refused(rawTensor("w", T::UINT8, std::vector<int64_t>(17, 1), "a"), "onnx.rank-too-high");
+  EXPECT_READS(read(
+      withTensor(rawTensor("w", T::UINT8, std::vector<int64_t>(16, 1), "a"))));
+  refused(rawTensor("w", T::UINT8, std::vector<int64_t>(17, 1), "a"),
+          "onnx.rank-too-high");
 }
 
-static pb::ModelProto withSparse(std::vector<int64_t> dims, std::vector<int64_t> indexDims,
-                                 std::vector<int64_t> indices, std::vector<float> values) {
+static pb::ModelProto withSparse(std::vector<int64_t> dims,
+                                 std::vector<int64_t> indexDims,
+                                 std::vector<int64_t> indices,
+                                 std::vector<float> values) {
   pb::ModelProto model = emptyModel();
   *model.mutable_graph()->add_node() = node("Relu", {"x"}, {"y"});
-  pb::SparseTensorProto &sparse = *model.mutable_graph()->add_sparse_initializer();
+  pb::SparseTensorProto &sparse =
+      *model.mutable_graph()->add_sparse_initializer();
   sparse.mutable_values()->set_name("w");
   sparse.mutable_values()->set_data_type(T::FLOAT);
   sparse.mutable_values()->add_dims(int64_t(values.size()));
@@ -167,8 +191,9 @@ static pb::ModelProto withSparse(std::vector<int64_t> dims, std::vector<int64_t>
 }
 
 TEST(Tensors, SparseBecomesDense) {
-  for (const pb::ModelProto &proto : {withSparse({2, 3}, {2}, {1, 5}, {7, 8}),
-                                      withSparse({2, 3}, {2, 2}, {0, 1, 1, 2}, {7, 8})}) {
+  for (const pb::ModelProto &proto :
+       {withSparse({2, 3}, {2}, {1, 5}, {7, 8}),
+        withSparse({2, 3}, {2, 2}, {0, 1, 1, 2}, {7, 8})}) {
     Result<Model> model = read(proto);
     ASSERT_READS(model);
     const Tensor &w = model->graph.initializers.at(0);
@@ -182,23 +207,31 @@ TEST(Tensors, SparseBecomesDense) {
 }
 
 TEST(Tensors, SparseOutOfBounds) {
-  EXPECT_REFUSED(read(withSparse({2, 3}, {2}, {1, 6}, {7, 8})), "onnx.sparse-index", 65);
-  EXPECT_REFUSED(read(withSparse({2, 3}, {2}, {1, 1}, {7, 8})), "onnx.sparse-index", 65);
-  EXPECT_REFUSED(read(withSparse({2, 3}, {2}, {-1, 1}, {7, 8})), "onnx.sparse-index", 65);
-  EXPECT_REFUSED(read(withSparse({2, 3}, {2, 2}, {0, 1, 1, 3}, {7, 8})), "onnx.sparse-index", 65);
-  EXPECT_REFUSED(read(withSparse({2, 0}, {1}, {0}, {7})), "onnx.sparse-index", 65);
-  EXPECT_REFUSED(read(withSparse({2, 3}, {3}, {0, 1, 2}, {7, 8})), "onnx.sparse-shape", 65);
+  EXPECT_REFUSED(read(withSparse({2, 3}, {2}, {1, 6}, {7, 8})),
+                 "onnx.sparse-index", 65);
+  EXPECT_REFUSED(read(withSparse({2, 3}, {2}, {1, 1}, {7, 8})),
+                 "onnx.sparse-index", 65);
+  EXPECT_REFUSED(read(withSparse({2, 3}, {2}, {-1, 1}, {7, 8})),
+                 "onnx.sparse-index", 65);
+  EXPECT_REFUSED(read(withSparse({2, 3}, {2, 2}, {0, 1, 1, 3}, {7, 8})),
+                 "onnx.sparse-index", 65);
+  EXPECT_REFUSED(read(withSparse({2, 0}, {1}, {0}, {7})), "onnx.sparse-index",
+                 65);
+  EXPECT_REFUSED(read(withSparse({2, 3}, {3}, {0, 1, 2}, {7, 8})),
+                 "onnx.sparse-shape", 65);
   // Two values, a terabyte of zeros.
   EXPECT_REFUSED(read(withSparse({int64_t(1) << 40}, {2}, {0, 1}, {7, 8})),
                  "onnx.memory-budget", 71);
-  EXPECT_REFUSED(read(withSparse({int64_t(1) << 40, int64_t(1) << 40}, {2}, {0, 1}, {7, 8})),
+  EXPECT_REFUSED(read(withSparse({int64_t(1) << 40, int64_t(1) << 40}, {2},
+                                 {0, 1}, {7, 8})),
                  "onnx.dims-overflow", 65);
 }
 
 TEST(Tensors, UnpackingCountsAgainstTheBudget) {
   ReadOptions options;
   options.memoryBudget = 1 << 20;
-  pb::TensorProto big = rawTensor("w", T::UINT2, {2 << 20}, std::string(512 << 10, '\0'));
+  pb::TensorProto big =
+      rawTensor("w", T::UINT2, {2 << 20}, std::string(512 << 10, '\0'));
   EXPECT_REFUSED(read(withTensor(big), options), "onnx.memory-budget", 71);
   options.memoryBudget = 8 << 20;
   EXPECT_READS(read(withTensor(big), options));

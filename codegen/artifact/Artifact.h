@@ -1,0 +1,47 @@
+//===- Artifact.h - From host program and kernels to files ------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_CODEGEN_ARTIFACT_ARTIFACT_H
+#define SMELT_CODEGEN_ARTIFACT_ARTIFACT_H
+
+#include "codegen/cpu/Lower.h"
+#include "passes/program/HostProgram.h"
+
+namespace smelt::codegen {
+
+struct ArtifactOptions {
+  std::string name;     // symbol suffix: smelt_artifact_<name>
+  std::string manifest; // JSON
+  unsigned optLevel = 2;
+  unsigned threads = 2; // kernels compile in parallel
+};
+
+/// Object files of a compiled model, in memory, in link order: kernels by
+/// batches, then the descriptor with program and constants. The same input
+/// gives the same bytes.
+mlir::FailureOr<std::vector<std::string>> buildObjects(HostProgram &program, const cpu::CpuTarget &target,
+                                                       const ArtifactOptions &options);
+
+/// The kernels' code as text, one after another (--emit=llvm|asm|kernel-mlir).
+mlir::FailureOr<std::string> printKernels(const HostProgram &program, const cpu::CpuTarget &target, cpu::Emit emit,
+                                          unsigned optLevel);
+
+enum class FileKind { Executable, SharedLibrary, Object };
+
+struct LinkOptions {
+  FileKind kind = FileKind::Executable;
+  std::string output;
+  std::string libraryDir; // of libsmelt_runtime.a and its companions
+  std::string linker;     // the C compiler driver that links: cc, aarch64-linux-gnu-gcc
+  std::string name;
+};
+
+/// Links objects into the file. `error` says what the linker said.
+bool linkFile(const std::vector<std::string> &objects, const LinkOptions &options, std::string &error);
+
+} // namespace smelt::codegen
+
+#endif // SMELT_CODEGEN_ARTIFACT_ARTIFACT_H

@@ -1,0 +1,106 @@
+//===- KernelInfo.cpp - The contract of a kernel's arguments ----------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/smelt/KernelInfo.h"
+
+using namespace mlir;
+
+namespace smelt {
+
+static void collectFromType(Type type, SmallVectorImpl<int64_t> &ids) {
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    for (AffineExpr dim : getDims(tensor))
+      collectSymbols(dim, ids);
+}
+
+SmallVector<int64_t> getKernelSymbols(KernelOp kernel) {
+  SmallVector<int64_t> ids;
+  for (Type type : kernel.getOperandTypes())
+    collectFromType(type, ids);
+  for (Type type : kernel.getResultTypes())
+    collectFromType(type, ids);
+  kernel.getBody().walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      collectFromType(type, ids);
+    for (NamedAttribute attr : op->getAttrs())
+      if (auto dims = dyn_cast<DimsAttr>(attr.getValue()))
+        for (AffineExpr expr : dims.getExprs())
+          collectSymbols(expr, ids);
+  });
+  return ids;
+}
+
+static AffineExpr getParam(KernelOp kernel, StringRef name) {
+  return cast<DimsAttr>(kernel.getScheduleAttr().getParams().get(name)).getExprs()[0];
+}
+AffineExpr getGrid(KernelOp kernel) { return getParam(kernel, "grid"); }
+AffineExpr getScratch(KernelOp kernel) { return getParam(kernel, "scratch"); }
+
+std::string getKernelKey(KernelOp kernel) {
+  SmallVector<int64_t> ids = getKernelSymbols(kernel);
+  MLIRContext *context = kernel.getContext();
+  DenseMap<AffineExpr, AffineExpr> rename;
+  for (auto [i, id] : llvm::enumerate(ids))
+    rename[getAffineSymbolExpr(id, context)] = getAffineSymbolExpr(i, context);
+  std::string key;
+  llvm::raw_string_ostream os(key);
+  auto printExprs = [&](ArrayRef<AffineExpr> exprs) {
+    for (AffineExpr expr : exprs)
+      os << expr.replace(rename) << ',';
+  };
+  auto printType = [&](Type type) {
+    if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+      os << '<';
+      printExprs(getDims(tensor));
+      os << tensor.getElementType() << '>';
+    } else {
+      os << type;
+    }
+  };
+  std::function<void(Attribute)> printAttr = [&](Attribute attr) {
+    if (auto dims = dyn_cast<DimsAttr>(attr)) {
+      printExprs(dims.getExprs());
+    } else if (auto dictionary = dyn_cast<DictionaryAttr>(attr)) {
+      for (NamedAttribute entry : dictionary) {
+        os << entry.getName().strref() << '=';
+        printAttr(entry.getValue());
+        os << ';';
+      }
+    } else if (auto array = dyn_cast<ArrayAttr>(attr)) {
+      for (Attribute element : array) {
+        printAttr(element);
+        os << ',';
+      }
+    } else {
+      os << attr;
+    }
+  };
+  DenseMap<Value, unsigned> numbers;
+  for (Value arg : kernel.getBody().getArguments()) {
+    numbers.try_emplace(arg, numbers.size());
+    printType(arg.getType());
+  }
+  for (Operation &op : kernel.getBody().front()) {
+    os << '\n' << op.getName().getStringRef() << '(';
+    for (Value operand : op.getOperands())
+      os << numbers.lookup(operand) << ',';
+    os << ')';
+    for (NamedAttribute attr : op.getAttrs()) {
+      os << attr.getName().strref() << '=';
+      printAttr(attr.getValue());
+      os << ';';
+    }
+    for (Value result : op.getResults()) {
+      numbers.try_emplace(result, numbers.size());
+      printType(result.getType());
+    }
+  }
+  os << "\nschedule " << kernel.getScheduleAttr().getFamily() << ' ';
+  printAttr(kernel.getScheduleAttr().getParams());
+  return key;
+}
+
+} // namespace smelt

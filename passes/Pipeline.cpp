@@ -1,0 +1,48 @@
+//===- Pipeline.cpp - The phases of the compiler, in order ------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Pipeline.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/form/Passes.h"
+#include "passes/schedule/Passes.h"
+
+using namespace mlir;
+
+namespace smelt {
+
+StringRef getPhaseName(Phase phase) {
+  switch (phase) {
+  case Phase::Import: return "import";
+  case Phase::Simplify: return "simplify";
+  case Phase::Layout: return "layout";
+  case Phase::Form: return "form";
+  case Phase::Schedule: return "schedule";
+  case Phase::Program: return "program";
+  }
+  llvm_unreachable("phase");
+}
+
+void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::Import:
+  case Phase::Program:
+    return;
+  case Phase::Simplify:
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    return;
+  case Phase::Layout:
+    return;
+  case Phase::Form:
+    pm.addPass(createFormKernelsPass());
+    return;
+  case Phase::Schedule:
+    pm.addPass(createScheduleKernelsPass(target));
+    return;
+  }
+}
+
+} // namespace smelt

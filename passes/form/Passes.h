@@ -1,0 +1,28 @@
+//===- Passes.h - Kernel formation ------------------------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_PASSES_FORM_PASSES_H
+#define SMELT_PASSES_FORM_PASSES_H
+
+#include "dialects/smelt/Dialect.h"
+#include "dialects/target/TargetModel.h"
+#include "mlir/Pass/Pass.h"
+
+namespace smelt {
+
+#define GEN_PASS_DECL
+#include "passes/form/Passes.h.inc"
+
+/// The pass with the target it asks; the generated factory takes no target and
+/// is for smelt-opt's listing only.
+std::unique_ptr<mlir::Pass> createFuseKernelsPass(const TargetModel &target, const FuseKernelsPassOptions &options = {});
+
+#define GEN_PASS_REGISTRATION
+#include "passes/form/Passes.h.inc"
+
+} // namespace smelt
+
+#endif // SMELT_PASSES_FORM_PASSES_H

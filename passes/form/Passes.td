@@ -1,0 +1,42 @@
+//===- Passes.td - Kernel formation -----------------------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_PASSES_FORM_PASSES_TD
+#define SMELT_PASSES_FORM_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FormKernelsPass : Pass<"smelt-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Put every device op into a kernel of its own";
+  let description = [{
+    ```
+    %1 = smelt.add %a, %b          %1 = smelt.kernel "add_3"(%a, %b) {
+                              ->     ^bb0(%x, %y): %2 = smelt.add %x, %y  smelt.yield %2 }
+    ```
+    Reshapes and rebinds stay outside (they are views of a buffer), as do
+    control flow, host scalars and host ops. Splat constants are copied into the
+    body, other constants are operands. smelt-fuse-kernels merges afterwards.
+  }];
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
+def FuseKernelsPass : Pass<"smelt-fuse-kernels", "::mlir::ModuleOp"> {
+  let summary = "Merge kernels where the target's model says it pays";
+  let description = [{
+    ```
+    %1 = smelt.kernel(%x, %w) { matmul }       %2 = smelt.kernel(%x, %w, %b) {
+    %2 = smelt.kernel(%1, %b) { add, relu }  ->   matmul, add, relu }
+    ```
+    Candidates (producer, consumer) are taken from a priority queue by the bytes
+    they save; each is asked of the target (does one kernel family compute the
+    merged body?). Every candidate, taken or refused, is a remark `fusion` with
+    its reason and numbers.
+  }];
+  let options = [Option<"maxOps", "max-ops", "int64_t", "64", "most ops in a kernel's body">];
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
+#endif // SMELT_PASSES_FORM_PASSES_TD

@@ -1,0 +1,206 @@
+//===- Memory.cpp - The plan of the arena -----------------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Live ranges over the program order; a value used inside a loop that is made
+// outside lives to the loop's end. Static sizes: largest first, into the lowest
+// gap that is free for the whole range. Symbolic sizes: slots behind them,
+// reused where one size provably covers another.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/program/Memory.h"
+
+using namespace mlir;
+
+namespace smelt {
+
+Value MemoryPlan::root(Value v) const {
+  for (auto it = aliases.find(v); it != aliases.end(); it = aliases.find(v))
+    v = it->second;
+  return v;
+}
+
+void MemoryPlan::findRoots(func::FuncOp main) {
+  main.walk([&](Operation *op) {
+    if (isa<ReshapeOp, RebindOp>(op))
+      aliases[op->getResult(0)] = op->getOperand(0);
+  });
+}
+
+namespace {
+struct Item {
+  Value value;
+  AffineExpr bytes;
+  int64_t begin, end;
+  bool second = false; // the other buffer of a carried value
+};
+
+int64_t alignUp(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+} // namespace
+
+void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_ref<bool(AffineExpr)> isEntry,
+                        llvm::function_ref<bool(Value)> isOutput) {
+  MLIRContext *context = main.getContext();
+  // Positions, and for every loop its last one.
+  DenseMap<Operation *, int64_t> position, regionEnd;
+  int64_t clock = 0;
+  std::function<void(Block &)> number = [&](Block &block) {
+    for (Operation &op : block) {
+      position[&op] = clock++;
+      if (isa<KernelOp>(op))
+        continue;
+      for (Region &region : op.getRegions())
+        for (Block &inner : region)
+          number(inner);
+      regionEnd[&op] = clock++;
+    }
+  };
+  number(main.getBody().front());
+
+  auto bytesOf = [&](Type type) {
+    return getNumElements(type) * getElementBytes(cast<RankedTensorType>(type).getElementType());
+  };
+  auto isBuffer = [](Value v) {
+    auto type = dyn_cast<RankedTensorType>(v.getType());
+    return type && !isa<StringType>(type.getElementType());
+  };
+  std::vector<Item> items;
+  // The last position at which a value's memory is read, through all names it has.
+  std::function<int64_t(Value)> lastUse = [&](Value v) -> int64_t {
+    Operation *definition = v.getDefiningOp();
+    Block *home = v.getParentBlock();
+    int64_t last = definition ? position.lookup(definition) : position.lookup(&home->front());
+    for (OpOperand &use : v.getUses()) {
+      Operation *user = use.getOwner();
+      // Out of the loops between the definition and the use.
+      int64_t at = position.lookup(user);
+      for (Operation *parent = user->getParentOp(); parent && parent != home->getParentOp();
+           parent = parent->getParentOp())
+        if (isa<LoopOp>(parent))
+          at = std::max(at, regionEnd.lookup(parent));
+      last = std::max(last, at);
+      if (isa<ReshapeOp, RebindOp>(user))
+        last = std::max(last, lastUse(user->getResult(0)));
+      if (auto yield = dyn_cast<scf::YieldOp>(user))
+        last = std::max(last, lastUse(yield->getParentOp()->getResult(use.getOperandNumber())));
+      // Carried and stacked values are copied at the body's end.
+    }
+    return last;
+  };
+  // A value seen again inside a loop after an outer view keeps its range: views
+  // are followed by lastUse from the root, whose home is the outermost.
+  auto addItem = [&](Value v, int64_t begin) {
+    if (!isBuffer(v) || isOutput(v))
+      return;
+    AffineExpr bytes = bytesOf(v.getType());
+    if (!isEntry(bytes))
+      return;
+    items.push_back({v, bytes, begin, lastUse(v)});
+  };
+  main.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (isa<KernelOp>(op)) {
+      for (Value result : op->getResults())
+        addItem(result, position.lookup(op));
+      return WalkResult::skip();
+    }
+    if (isa<TopKOp>(op))
+      for (Value result : op->getResults())
+        addItem(result, position.lookup(op));
+    if (auto loop = dyn_cast<LoopOp>(op)) {
+      Block &body = loop.getBody().front();
+      int64_t begin = position.lookup(op), end = regionEnd.lookup(op);
+      for (auto [arg, result] : llvm::zip(body.getArguments(), loop.getResults())) {
+        AffineExpr bytes = bytesOf(arg.getType());
+        if (!isEntry(bytes))
+          continue;
+        int64_t last = std::max(end, lastUse(result));
+        items.push_back({arg, bytes, begin, last});
+        items.push_back({arg, bytes, begin, last, true});
+      }
+      for (Value scan : loop.getResults().drop_front(body.getNumArguments()))
+        if (int64_t(loop.getCount()) < 0) {
+          AffineExpr bytes = bytesOf(scan.getType());
+          if (isEntry(bytes))
+            items.push_back({scan, bytes, begin, std::max(end, lastUse(scan))});
+        }
+    }
+    return WalkResult::advance();
+  });
+
+  auto place = [&](const Item &item, AffineExpr offset) {
+    bool isCarried = isa<BlockArgument>(item.value);
+    if (!isCarried) {
+      offsets[item.value] = offset;
+    } else if (item.second) {
+      carried[item.value].second = offset;
+    } else {
+      carried[item.value].first = offset;
+    }
+  };
+
+  // Static sizes.
+  std::vector<Item *> statics;
+  for (Item &item : items)
+    if (isa<AffineConstantExpr>(item.bytes))
+      statics.push_back(&item);
+  auto size = [](const Item *item) { return alignUp(cast<AffineConstantExpr>(item->bytes).getValue()); };
+  std::map<int64_t, int64_t> events; // the liveness lower bound
+  for (Item *item : statics) {
+    events[item->begin] += size(item);
+    events[item->end + 1] -= size(item);
+  }
+  int64_t live = 0;
+  for (auto [at, change] : events)
+    lowerBound = std::max(lowerBound, live += change);
+  llvm::stable_sort(statics, [&](Item *a, Item *b) { return size(a) > size(b); });
+  struct Placed {
+    int64_t offset, bytes, begin, end;
+  };
+  std::vector<Placed> placed; // by offset
+  for (Item *item : statics) {
+    int64_t at = 0;
+    for (const Placed &p : placed) {
+      if (p.end < item->begin || item->end < p.begin)
+        continue;
+      if (at + size(item) <= p.offset)
+        break;
+      at = std::max(at, p.offset + p.bytes);
+    }
+    Placed mine{at, size(item), item->begin, item->end};
+    placed.insert(llvm::upper_bound(placed, mine, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }),
+                  mine);
+    staticBytes = std::max(staticBytes, at + size(item));
+    place(*item, getAffineConstantExpr(at, context));
+  }
+
+  // Symbolic sizes.
+  struct Slot {
+    AffineExpr offset, bytes;
+    int64_t freeFrom;
+  };
+  std::vector<Slot> slots;
+  AffineExpr total = getAffineConstantExpr(staticBytes, context);
+  std::vector<Item *> symbolic;
+  for (Item &item : items)
+    if (!isa<AffineConstantExpr>(item.bytes))
+      symbolic.push_back(&item);
+  llvm::stable_sort(symbolic, [](Item *a, Item *b) { return a->begin < b->begin; });
+  for (Item *item : symbolic) {
+    Slot *best = nullptr;
+    for (Slot &slot : slots)
+      if (slot.freeFrom < item->begin && symbols.provablyLessEqual(item->bytes, slot.bytes) &&
+          (!best || symbols.provablyLessEqual(slot.bytes, best->bytes)))
+        best = &slot;
+    if (!best) {
+      slots.push_back({total, item->bytes, 0});
+      best = &slots.back();
+      total = total + item->bytes.ceilDiv(64) * 64;
+    }
+    best->freeFrom = item->end;
+    place(*item, best->offset);
+  }
+  totalBytes = total;
+}
+
+} // namespace smelt

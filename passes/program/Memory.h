@@ -1,0 +1,39 @@
+//===- Memory.h - The plan of the arena -------------------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef SMELT_PASSES_PROGRAM_MEMORY_H
+#define SMELT_PASSES_PROGRAM_MEMORY_H
+
+#include "dialects/smelt/Symbols.h"
+#include <map>
+
+namespace smelt {
+
+/// Where every buffer lies. Values that share memory (views, branch results)
+/// have one root; roots whose size is known from the inputs' shapes get an
+/// offset in the arena, all others are allocated when they are made.
+struct MemoryPlan {
+  llvm::DenseMap<mlir::Value, mlir::AffineExpr> offsets; // of roots
+  llvm::DenseMap<mlir::Value, std::pair<mlir::AffineExpr, mlir::AffineExpr>> carried; // body argument of a loop: both buffers
+  mlir::AffineExpr totalBytes;
+  int64_t staticBytes = 0, lowerBound = 0;
+
+  /// The value whose memory `v` uses; itself when it has its own.
+  mlir::Value root(mlir::Value v) const;
+  void findRoots(mlir::func::FuncOp main);
+  void assign(mlir::func::FuncOp main, DimSymbols &symbols, llvm::function_ref<bool(mlir::AffineExpr)> isEntry,
+              llvm::function_ref<bool(mlir::Value)> isOutput);
+
+private:
+  llvm::DenseMap<mlir::Value, mlir::Value> aliases;
+};
+
+/// Adds `offset` to every jump target of a code stream.
+void relocateJumps(std::vector<int64_t> &code, int64_t offset);
+
+} // namespace smelt
+
+#endif // SMELT_PASSES_PROGRAM_MEMORY_H

@@ -1,0 +1,35 @@
+# The lit suite: RUN lines find smelt, smelt-opt, FileCheck and not on the PATH;
+# %python has the packages of requirements.txt, %source is the repository.
+# Features: one for each of Smelt's tools that is built (REQUIRES: smelt-opt),
+# corpus (SMELT_CORPUS is set; %corpus), and the machine's architecture.
+import os
+import platform
+
+import lit.formats
+
+config.name = "smelt"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.test_source_root = os.path.dirname(__file__)
+config.excludes = ["models", "hostile", "lint", "install", "Inputs"]
+
+config.environment["PATH"] = os.pathsep.join(
+    [config.smelt_bin, config.llvm_bin, os.environ["PATH"]])
+# A test never reads or fills the user's compile cache.
+config.environment["XDG_CACHE_HOME"] = os.path.join(config.test_exec_root, "cache")
+config.environment["NO_COLOR"] = "1"
+
+config.substitutions += [
+    ("%python", config.smelt_python),
+    ("%source", config.smelt_source),
+    ("%smelt_lib", config.smelt_lib),
+]
+config.available_features.add(platform.machine())
+for tool in ("smelt", "smelt-opt", "smelt-reduce", "smelt-lsp-server"):
+    if os.path.exists(os.path.join(config.smelt_bin, tool)):
+        config.available_features.add(tool)
+corpus = os.environ.get("SMELT_CORPUS")
+if corpus:
+    config.available_features.add("corpus")
+    config.environment["SMELT_CORPUS"] = corpus
+    config.substitutions.append(("%corpus", corpus))
