@@ -112,8 +112,8 @@ static LogicalResult planSizes(NodeImport &n, ArrayRef<AffineExpr> wanted, Array
       common = !common ? scale : policy == "not_larger" ? std::min(*common, scale) : std::max(*common, scale);
     }
   }
-  for (auto [axis, want] : llvm::zip(axes, wanted)) {
-    AffineExpr dim = plan.sizes[axis];
+  for (auto [axis, given] : llvm::zip(axes, wanted)) {
+    AffineExpr dim = plan.sizes[axis], want = given;
     auto from = dyn_cast<AffineConstantExpr>(dim);
     if (common)
       want = n.num(int64_t(std::floor(*common * double(from.getValue()) + 0.5)));
