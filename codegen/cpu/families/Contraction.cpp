@@ -42,7 +42,7 @@ bool isEpilogueOf(KernelOp kernel, Operation *root) {
 
 int64_t argumentNumber(Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
-  return argument ? argument.getArgNumber() : -1;
+  return argument ? int64_t(argument.getArgNumber()) : -1;
 }
 
 Value constantOperand(KernelOp kernel, int64_t argument) {
