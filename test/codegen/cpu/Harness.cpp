@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Harness.h"
-#include "codegen/cpu/Family.h"
+#include "codegen/cpu/Lower.h"
 #include "dialects/smelt/Constants.h"
 #include "dialects/smelt/KernelInfo.h"
 #include "mlir/Dialect/Math/IR/Math.h"

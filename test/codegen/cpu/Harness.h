@@ -11,7 +11,6 @@
 #ifndef SMELT_TEST_CODEGEN_CPU_HARNESS_H
 #define SMELT_TEST_CODEGEN_CPU_HARNESS_H
 
-#include "codegen/cpu/Lower.h"
 #include <cstring>
 #include <memory>
 #include <string>
