@@ -1,0 +1,173 @@
+//===- Harness.cpp - Compiles one kernel and runs it ------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "Harness.h"
+#include "codegen/cpu/Lower.h"
+#include "dialects/smelt/Constants.h"
+#include "dialects/smelt/KernelInfo.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include <chrono>
+#include <sys/mman.h>
+
+using namespace mlir;
+using namespace smelt;
+using namespace smelt::codegen::cpu;
+
+namespace smelt::test {
+
+GuardedBuffer::GuardedBuffer(size_t bytes, unsigned char fill) : bytes(bytes) {
+  constexpr size_t kPage = 4096;
+  mapped = (bytes + kPage - 1) / kPage * kPage + kPage;
+  mapping = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  if (mapping == MAP_FAILED || mprotect(mapping + mapped - kPage, kPage, PROT_NONE) != 0)
+    llvm::report_fatal_error("no memory for a guarded buffer");
+  begin = mapping + mapped - kPage - bytes;
+  std::memset(begin, fill, bytes);
+}
+GuardedBuffer::~GuardedBuffer() {
+  if (mapping)
+    munmap(mapping, mapped);
+}
+GuardedBuffer::GuardedBuffer(GuardedBuffer &&other) noexcept
+    : mapping(other.mapping), begin(other.begin), bytes(other.bytes), mapped(other.mapped) {
+  other.mapping = nullptr;
+}
+
+using KernelFn = void (*)(void **, const int64_t *, int64_t, int64_t, char *);
+
+struct Kernel::Impl {
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+  KernelOp kernel;
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  KernelFn function = nullptr;
+  std::vector<std::vector<char>> packed; // by operand; empty where the caller's buffer is used
+  std::vector<int64_t> symbolIds;
+  CpuTarget target;
+};
+
+static void check(bool ok, const std::string &what) {
+  if (!ok)
+    llvm::report_fatal_error(llvm::Twine(what));
+}
+
+static int64_t evaluate(AffineExpr e, const std::vector<int64_t> &symbols) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(e))
+    return constant.getValue();
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(e))
+    return symbols.at(symbol.getPosition());
+  auto binary = cast<AffineBinaryOpExpr>(e);
+  int64_t x = evaluate(binary.getLHS(), symbols), y = evaluate(binary.getRHS(), symbols);
+  switch (e.getKind()) {
+  case AffineExprKind::Add: return x + y;
+  case AffineExprKind::Mul: return x * y;
+  case AffineExprKind::FloorDiv: return x / y;
+  case AffineExprKind::CeilDiv: return (x + y - 1) / y;
+  default: return x % y;
+  }
+}
+
+Kernel::Kernel(const KernelText &text, const std::vector<std::pair<unsigned, std::vector<char>>> &constants,
+               const std::string &target)
+    : impl(std::make_unique<Impl>()) {
+  MLIRContext &context = impl->context;
+  context.loadDialect<SmeltDialect, LLVM::LLVMDialect, vector::VectorDialect, arith::ArithDialect, scf::SCFDialect,
+                      func::FuncDialect, math::MathDialect>();
+  registerBuiltinDialectTranslation(context);
+  registerLLVMDialectTranslation(context);
+  auto join = [](const std::vector<std::string> &parts) { return llvm::join(parts, ", "); };
+  std::vector<std::string> outer, inner, names;
+  for (size_t i = 0; i < text.operands.size(); ++i) {
+    outer.push_back("%x" + std::to_string(i) + ": " + text.operands[i]);
+    inner.push_back("%a" + std::to_string(i) + ": " + text.operands[i]);
+    names.push_back("%x" + std::to_string(i));
+  }
+  std::string source = text.symbols + "\nfunc.func @f(" + join(outer) + ") {\n  %r" +
+                       (text.results.size() > 1 ? ":" + std::to_string(text.results.size()) : std::string()) +
+                       " = smelt.kernel \"k\" (" + join(names) + ") {\n  ^bb0(" + join(inner) + "):\n" + text.body +
+                       "\n  } : (" + join(text.operands) + ") -> (" + join(text.results) + ")\n  return\n}\n";
+  impl->module = parseSourceString<ModuleOp>(source, &context);
+  check(bool(impl->module), "cannot parse:\n" + source);
+  impl->module->walk([&](KernelOp op) { impl->kernel = op; });
+  KernelOp kernel = impl->kernel;
+  OpBuilder builder(kernel);
+  for (auto &[operand, bytes] : constants) {
+    auto type = cast<RankedTensorType>(kernel.getOperand(operand).getType());
+    kernel.setOperand(operand, createConstant(builder, kernel.getLoc(), type, bytes));
+  }
+  std::string error;
+  auto cpu = getTarget(target, error);
+  check(succeeded(cpu), error);
+  impl->target = *cpu;
+  auto start = std::chrono::steady_clock::now();
+  check(succeeded(chooseSchedule(kernel, *cpu)), "no schedule for:\n" + source);
+  familyName = kernel.getScheduleAttr().getFamily().str();
+  OwningOpRef<ModuleOp> code = ModuleOp::create(kernel.getLoc());
+  check(succeeded(emitKernelFunction(*code, kernel, "k", *cpu)), "cannot emit:\n" + source);
+  FailureOr<std::string> object = compileModule(*code, *cpu, Emit::Object, 2);
+  check(succeeded(object), "cannot compile:\n" + source);
+  compileMilliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  impl->jit = llvm::cantFail(llvm::orc::LLJITBuilder().create());
+  auto &library = impl->jit->getMainJITDylib();
+  library.addGenerator(llvm::cantFail(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      impl->jit->getDataLayout().getGlobalPrefix())));
+  llvm::cantFail(impl->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object)));
+  impl->function = llvm::cantFail(impl->jit->lookup("k")).toPtr<KernelFn>();
+  impl->packed.resize(text.operands.size());
+  for (auto &[operand, bytes] : constants)
+    if (DictionaryAttr packing = getPacking(kernel, operand))
+      impl->packed[operand] =
+          packConstant(cast<RankedTensorType>(kernel.getOperand(operand).getType()), bytes, packing);
+  for (int64_t id : getKernelSymbols(kernel))
+    impl->symbolIds.push_back(id);
+}
+
+Kernel::~Kernel() = default;
+
+std::string Kernel::assembly() const {
+  OwningOpRef<ModuleOp> code = ModuleOp::create(impl->kernel.getLoc());
+  check(succeeded(emitKernelFunction(*code, impl->kernel, "k", impl->target)), "cannot emit");
+  return *compileModule(*code, impl->target, Emit::Assembly, 2);
+}
+
+int64_t Kernel::run(const std::vector<void *> &buffers, const std::vector<int64_t> &symbols, unsigned parts) {
+  std::vector<void *> pointers(buffers);
+  for (size_t i = 0; i < impl->packed.size(); ++i)
+    if (!impl->packed[i].empty())
+      pointers[i] = impl->packed[i].data();
+  std::vector<int64_t> values;
+  for (int64_t id : impl->symbolIds)
+    values.push_back(symbols.at(id));
+  int64_t grid = evaluate(getGrid(impl->kernel), symbols), scratchBytes = evaluate(getScratch(impl->kernel), symbols);
+  int64_t status = 0;
+  for (unsigned part = 0; part < parts; ++part) {
+    // The thread's status block lies before its scratch, which is 64-byte aligned
+    // and ends (up to alignment) at the guard.
+    GuardedBuffer scratch(64 + (scratchBytes + 63) / 64 * 64);
+    std::memset(scratch.data(), 0, 64);
+    impl->function(pointers.data(), values.data(), grid * part / parts, grid * (part + 1) / parts, scratch.data() + 64);
+    status |= *scratch.as<int64_t>();
+  }
+  return status;
+}
+
+std::vector<std::string> runnableTargets() {
+  std::vector<std::string> targets;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2"))
+    targets.push_back("x86-64-v3");
+  if (__builtin_cpu_supports("avx512bw"))
+    targets.push_back("x86-64-v4");
+#endif
+  targets.push_back("native");
+  return targets;
+}
+
+} // namespace smelt::test
