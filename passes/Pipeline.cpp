@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Pipeline.h"
-#include "mlir/Transforms/Passes.h"
 #include "passes/form/Passes.h"
+#include "passes/layout/Passes.h"
 #include "passes/schedule/Passes.h"
+#include "passes/simplify/Passes.h"
 
 using namespace mlir;
 
@@ -31,13 +32,19 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
   case Phase::Program:
     return;
   case Phase::Simplify:
-    pm.addPass(createCanonicalizerPass());
-    pm.addPass(createCSEPass());
+    buildSimplifyPipeline(pm);
     return;
   case Phase::Layout:
+    if (options.optLevel >= 2 && target.prefersChannelsLast()) {
+      pm.addPass(createChannelsLastPass());
+      // Transposed constants and pairs that met.
+      buildSimplifyPipeline(pm);
+    }
     return;
   case Phase::Form:
     pm.addPass(createFormKernelsPass());
+    if (options.optLevel >= 1)
+      pm.addPass(createFuseKernelsPass(target));
     return;
   case Phase::Schedule:
     pm.addPass(createScheduleKernelsPass(target));

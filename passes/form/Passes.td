@@ -35,6 +35,7 @@ def FuseKernelsPass : Pass<"smelt-fuse-kernels", "::mlir::ModuleOp"> {
     merged body?). Every candidate, taken or refused, is a remark `fusion` with
     its reason and numbers.
   }];
+  let constructor = "nullptr"; // made with the target; tools register it
   let options = [Option<"maxOps", "max-ops", "int64_t", "64", "most ops in a kernel's body">];
   let dependentDialects = ["::smelt::SmeltDialect"];
 }

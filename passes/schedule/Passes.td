@@ -16,6 +16,7 @@ def ScheduleKernelsPass : Pass<"smelt-schedule-kernels", "::mlir::ModuleOp"> {
     smelt.kernel "a"(%x) {...}  ->  smelt.kernel "a"(%x) schedule <map, {grid = ..., lanes = 16}> {...}
     ```
   }];
+  let constructor = "nullptr"; // made with the target; tools register it
   let dependentDialects = ["::smelt::SmeltDialect"];
 }
 
