@@ -10,6 +10,8 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/artifact/Artifact.h"
 #include "dialects/smelt/Constants.h"
+#include "mlir/IR/Threading.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/GlobalVariable.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -17,8 +19,6 @@
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/xxhash.h"
 #include "llvm/Target/TargetMachine.h"
-#include <atomic>
-#include <thread>
 
 using namespace mlir;
 
@@ -30,14 +30,36 @@ constexpr size_t kBatch = 6; // kernels a module: shares the fixed cost of a pip
 
 std::string kernelSymbol(StringRef name, size_t i) { return ("smelt_" + name + "_k" + Twine(i)).str(); }
 
-FailureOr<std::string> compileBatch(ArrayRef<KernelOp> kernels, size_t first, StringRef name,
-                                    const cpu::CpuTarget &target, cpu::Emit emit, unsigned optLevel) {
-  KernelOp front = kernels.front();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(front.getLoc());
-  for (auto [i, kernel] : llvm::enumerate(kernels))
-    if (failed(cpu::emitKernelFunction(*module, kernel, kernelSymbol(name, first + i), target)))
-      return failure();
-  return cpu::compileModule(*module, target, emit, optLevel);
+/// Kernels in modules of at most kBatch, lowered to LLVM; one text or object each.
+FailureOr<std::vector<std::string>> compileKernels(ArrayRef<KernelOp> kernels, StringRef name,
+                                                   const cpu::CpuTarget &target, cpu::Emit emit, unsigned optLevel) {
+  if (kernels.empty())
+    return std::vector<std::string>();
+  MLIRContext *context = kernels.front()->getContext();
+  Location loc = kernels.front()->getLoc();
+  OwningOpRef<ModuleOp> outer = ModuleOp::create(loc);
+  OpBuilder builder = OpBuilder::atBlockEnd(outer->getBody());
+  size_t batches = (kernels.size() + kBatch - 1) / kBatch;
+  SmallVector<ModuleOp> modules;
+  for (size_t i = 0; i < batches; ++i)
+    modules.push_back(ModuleOp::create(builder, loc));
+  std::vector<std::string> results(batches);
+  if (failed(failableParallelForEachN(context, 0, batches, [&](size_t i) -> LogicalResult {
+        for (size_t k = i * kBatch; k < std::min(kernels.size(), (i + 1) * kBatch); ++k)
+          if (failed(cpu::emitKernelFunction(modules[i], kernels[k], kernelSymbol(name, k), target)))
+            return failure();
+        return success();
+      })) ||
+      failed(cpu::lowerModules(*outer, target)) ||
+      failed(failableParallelForEachN(context, 0, batches, [&](size_t i) -> LogicalResult {
+        FailureOr<std::string> text = cpu::emitModule(modules[i], target, emit, optLevel);
+        if (failed(text))
+          return failure();
+        results[i] = std::move(*text);
+        return success();
+      })))
+    return failure();
+  return results;
 }
 
 /// Bytes of every constant, packed, and their places in the pool. Equal bytes
@@ -161,28 +183,9 @@ FailureOr<std::string> buildDescriptor(HostProgram &program, StringRef pool, con
 FailureOr<std::vector<std::string>> buildObjects(HostProgram &program, const cpu::CpuTarget &target,
                                                  const ArtifactOptions &options) {
   cpu::initializeTargets();
-  size_t batches = (program.kernels.size() + kBatch - 1) / kBatch;
-  std::vector<std::string> objects(batches + 1);
-  std::atomic<size_t> nextBatch = 0;
-  std::atomic<bool> failedAny = false;
-  auto work = [&] {
-    for (size_t i; (i = nextBatch++) < batches && !failedAny;) {
-      ArrayRef<KernelOp> kernels = ArrayRef(program.kernels).slice(i * kBatch).take_front(kBatch);
-      FailureOr<std::string> object =
-          compileBatch(kernels, i * kBatch, options.name, target, cpu::Emit::Object, options.optLevel);
-      if (failed(object))
-        failedAny = true;
-      else
-        objects[i] = std::move(*object);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (unsigned t = 1; t < options.threads && t < batches; ++t)
-    threads.emplace_back(work);
-  work();
-  for (std::thread &thread : threads)
-    thread.join();
-  if (failedAny)
+  FailureOr<std::vector<std::string>> objects =
+      compileKernels(program.kernels, options.name, target, cpu::Emit::Object, options.optLevel);
+  if (failed(objects))
     return failure();
   FailureOr<std::string> pool = layOutPool(program);
   if (failed(pool))
@@ -194,20 +197,17 @@ FailureOr<std::vector<std::string>> buildObjects(HostProgram &program, const cpu
       buildDescriptor(program, *pool, target, options, UnknownLoc::get(context ? context : &fallback));
   if (failed(descriptor))
     return failure();
-  objects.back() = std::move(*descriptor);
+  objects->push_back(std::move(*descriptor));
   return objects;
 }
 
 FailureOr<std::string> printKernels(const HostProgram &program, const cpu::CpuTarget &target, cpu::Emit emit,
                                     unsigned optLevel) {
-  std::string text;
-  for (auto [i, kernel] : llvm::enumerate(program.kernels)) {
-    FailureOr<std::string> part = compileBatch(kernel, i, "model", target, emit, optLevel);
-    if (failed(part))
-      return failure();
-    text += *part;
-  }
-  return text;
+  cpu::initializeTargets();
+  FailureOr<std::vector<std::string>> parts = compileKernels(program.kernels, "model", target, emit, optLevel);
+  if (failed(parts))
+    return failure();
+  return llvm::join(*parts, "");
 }
 
 } // namespace smelt::codegen

@@ -16,7 +16,6 @@ struct ArtifactOptions {
   std::string name;     // symbol suffix: smelt_artifact_<name>
   std::string manifest; // JSON
   unsigned optLevel = 2;
-  unsigned threads = 2; // kernels compile in parallel
 };
 
 /// Object files of a compiled model, in memory, in link order: kernels by

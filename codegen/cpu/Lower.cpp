@@ -146,22 +146,18 @@ void buildLoweringPipeline(OpPassManager &pm, const CpuTarget &target) {
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
 
-FailureOr<std::string> compileModule(ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel) {
+LogicalResult lowerModules(ModuleOp outer, const CpuTarget &target) {
+  PassManager pm(outer.getContext());
+  pm.enableVerifier(true);
+  buildLoweringPipeline(pm.nest<ModuleOp>(), target);
+  return pm.run(outer);
+}
+
+FailureOr<std::string> emitModule(ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel) {
   initializeTargets();
   Location loc = module.getLoc();
-  PassManager pm(module.getContext());
-  pm.enableVerifier(true);
-  buildLoweringPipeline(pm, target);
-  if (emit == Emit::MLIR || failed(pm.run(module))) {
-    if (emit != Emit::MLIR)
-      return failure();
-  }
   std::string out;
   llvm::raw_string_ostream os(out);
-  if (emit == Emit::MLIR) {
-    module.print(os);
-    return out;
-  }
   llvm::LLVMContext llvmContext;
   std::unique_ptr<llvm::Module> llvmModule = translateModuleToLLVMIR(module, llvmContext, "smelt");
   if (!llvmModule)
@@ -217,6 +213,15 @@ FailureOr<std::string> compileModule(ModuleOp module, const CpuTarget &target, E
     return emitError(loc) << "LLVM cannot emit this file type for " << target.triple;
   codegen.run(*llvmModule);
   return std::string(buffer.data(), buffer.size());
+}
+
+FailureOr<std::string> compileModule(ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel) {
+  PassManager pm(module.getContext());
+  pm.enableVerifier(true);
+  buildLoweringPipeline(pm, target);
+  if (failed(pm.run(module)))
+    return failure();
+  return emitModule(module, target, emit, optLevel);
 }
 
 } // namespace smelt::codegen::cpu

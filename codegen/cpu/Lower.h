@@ -14,18 +14,25 @@ namespace smelt::codegen::cpu {
 /// Registers LLVM's code generators and MLIR's translation once.
 void initializeTargets();
 
-/// What compileModule hands back.
-enum class Emit { Object, Assembly, LLVMIR, MLIR };
+/// What emitModule hands back.
+enum class Emit { Object, Assembly, LLVMIR };
 
 /// Appends `func.func @name` computing the kernel to `module`, in scf, arith,
 /// math, vector and llvm.load/store, with the signature of artifact::KernelFn.
 mlir::LogicalResult emitKernelFunction(mlir::ModuleOp module, KernelOp kernel, llvm::StringRef name,
                                        const CpuTarget &target);
 
-/// Lowers a module of kernel functions to LLVM, optimizes and emits it.
+/// Lowers kernel functions to the LLVM dialect: of every module nested in
+/// `outer`, in parallel.
+mlir::LogicalResult lowerModules(mlir::ModuleOp outer, const CpuTarget &target);
+
+/// Optimizes one lowered module and emits it. Safe to call from several threads.
+mlir::FailureOr<std::string> emitModule(mlir::ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel);
+
+/// Both for one module by itself.
 mlir::FailureOr<std::string> compileModule(mlir::ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel);
 
-/// Registers the passes that compileModule runs (smelt-expand-math, ...).
+/// The passes that lowerModules runs on each module.
 void buildLoweringPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
 
 } // namespace smelt::codegen::cpu

@@ -29,6 +29,8 @@ public:
     DialectRegistry registry;
     registerCompilerDialects(registry);
     context = std::make_unique<MLIRContext>(registry);
+    if (options.threads == 1)
+      context->disableMultithreading();
     context->loadAllAvailableDialects();
     context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) { report(diagnostic); });
   }
@@ -269,7 +271,6 @@ int Compilation::run() {
   }
   artifact.manifest = manifest(*program);
   artifact.optLevel = options.optLevel;
-  artifact.threads = options.threads;
   FailureOr<std::vector<std::string>> objects = codegen::buildObjects(*program, *cpu, artifact);
   if (failed(objects))
     return internal("codegen");
