@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// See Memory.h. Tested by test/runtime/MemoryTest.cpp.
+// See Memory.h. Tested by test/runtime/ValueTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef _GNU_SOURCE

@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// See Options.h. Tested by test/runtime/LauncherTest.cpp.
+// See Options.h. Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Options.h"
