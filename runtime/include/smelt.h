@@ -39,6 +39,13 @@ extern "C" {
 #define SMELT_API
 #endif
 
+// In C++ too, any number in an enum is a value that can be looked at.
+#ifdef __cplusplus
+#define SMELT_ENUM : unsigned int
+#else
+#define SMELT_ENUM
+#endif
+
 #define SMELT_API_VERSION 1
 #define SMELT_MAX_RANK 16
 
@@ -65,7 +72,7 @@ typedef struct smelt_error {
 } smelt_error;
 
 // Element types, numbered as in ONNX's TensorProto.DataType.
-typedef enum smelt_dtype {
+typedef enum smelt_dtype SMELT_ENUM {
   SMELT_UNDEFINED = 0, SMELT_F32 = 1, SMELT_U8 = 2, SMELT_I8 = 3, SMELT_U16 = 4,
   SMELT_I16 = 5, SMELT_I32 = 6, SMELT_I64 = 7, SMELT_STRING = 8, SMELT_BOOL = 9,
   SMELT_F16 = 10, SMELT_F64 = 11, SMELT_U32 = 12, SMELT_U64 = 13, SMELT_C64 = 14,
@@ -74,7 +81,7 @@ typedef enum smelt_dtype {
   SMELT_F4E2M1 = 23, SMELT_F8E8M0 = 24, SMELT_U2 = 25, SMELT_I2 = 26
 } smelt_dtype;
 
-typedef enum smelt_kind {
+typedef enum smelt_kind SMELT_ENUM {
   SMELT_TENSOR = 0, SMELT_SEQUENCE = 1, SMELT_MAP = 2, SMELT_OPTIONAL = 3
 } smelt_kind;
 
