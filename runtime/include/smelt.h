@@ -150,12 +150,18 @@ typedef struct smelt_allocator {
   void *user;
 } smelt_allocator;
 
-enum { SMELT_NO_PINNING = 1 }; // leave the workers' CPU to the system
+enum {
+  SMELT_NO_PINNING = 1, // leave the workers' CPU to the system
+  // For tests of models: fill the arena, scratch, dynamic tensors and owned
+  // outputs with 0xff (NaN, -1) before each use, so that a kernel that reads
+  // what nothing wrote gives a visibly wrong result.
+  SMELT_POISON = 2
+};
 
 typedef struct smelt_context_options {
   size_t struct_size;        // sizeof(smelt_context_options)
   uint32_t threads;          // with the calling one; 0: one per usable CPU
-  uint32_t flags;            // SMELT_NO_PINNING
+  uint32_t flags;            // SMELT_NO_PINNING, SMELT_POISON
   uint64_t memory_limit;     // bytes; 0: min(75 % of RAM, 64 GiB)
   smelt_allocator allocator; // all NULL: the C library's
 } smelt_context_options;

@@ -30,6 +30,7 @@ struct DimChoice {
 
 struct Options {
   const char *program = "model";
+  bool isPoisoning = false;
   bool wantsHelp = false, wantsManifest = false, wantsBench = false, wantsProfile = false;
   Vec<Binding> inputs, outputs, expected;
   Vec<DimChoice> dims;

@@ -285,6 +285,66 @@ TEST(Context, ResultsDoNotDependOnTheThreadCount) {
   }
 }
 
+/// Reports a bad index in workgroup symbols[0], by the status block.
+void indexKernel(void *const *, const int64_t *s, int64_t begin, int64_t end, void *scratch) {
+  if (begin <= s[0] && s[0] < end)
+    *reinterpret_cast<int64_t *>(static_cast<char *>(scratch) - kStatusBytes) = 1;
+}
+
+TEST(Context, AnIndexOutOfRangeIsAStatusOfThatRunOnly) {
+  Assembler a;
+  a.input("i", DType::I64, {});
+  int64_t i = a.reg(), four = a.imm(4), zero = a.imm(0), x = a.inputBuffer(0);
+  a.op(Op::Read, {i, x, zero, static_cast<int64_t>(DType::I64)});
+  a.op(Op::Segment, {0});
+  a.dispatch(a.kernel(indexKernel), four, zero, "gather", {i}, {});
+  a.op(Op::End);
+  Module m = open(a.finish());
+  Context c = contextOf(m, 2);
+  smelt_error err{};
+  for (auto [index, wanted] : {std::pair<int64_t, int>{4, 0}, {0, SMELT_BAD_DATA}, {9, 0}, {3, SMELT_BAD_DATA}, {4, 0}}) {
+    std::vector<int64_t> data = {index};
+    bindTo(c, 0, {}, data);
+    EXPECT_EQ(smelt_run(c.get(), &err), wanted) << index;
+  }
+  EXPECT_STREQ(err.message, "an index is out of range in kernel 'gather'");
+}
+
+/// Copies scratch, an arena tensor and a pool tensor that nothing wrote to.
+void unwrittenKernel(void *const *b, const int64_t *, int64_t, int64_t, void *scratch) {
+  auto *y = static_cast<int64_t *>(b[2]);
+  y[0] = *static_cast<int64_t *>(b[0]);
+  y[1] = *static_cast<int64_t *>(b[1]);
+  y[2] = *static_cast<int64_t *>(scratch);
+  std::memset(b[0], 0, 8);
+  std::memset(b[1], 0, 8);
+  std::memset(scratch, 0, 8); // and the output's last element is never written
+}
+
+TEST(Context, PoisonShowsWhatNothingWrote) {
+  Assembler a;
+  a.output("y", DType::I64, {4});
+  int64_t eight = a.imm(8), zero = a.imm(0), one = a.imm(1), four = a.imm(4), p = a.buf(), q = a.buf(), y = a.buf();
+  a.op(Op::Arena, {eight});
+  a.op(Op::ArenaAt, {p, zero, eight});
+  a.op(Op::Alloc, {q, eight});
+  a.op(Op::Output, {y, 0, 1, four});
+  a.dispatch(a.kernel(unwrittenKernel), one, eight, "unwritten", {}, {p, q, y});
+  a.op(Op::End);
+  Module m = open(a.finish());
+  smelt_context_options o{};
+  o.struct_size = sizeof o;
+  o.threads = 1;
+  o.flags = SMELT_POISON;
+  smelt_context *raw = nullptr;
+  ASSERT_EQ(smelt_context_create(m.get(), &o, &raw, nullptr), SMELT_OK);
+  Context c(raw);
+  for (int run = 0; run < 2; ++run) { // also what the run before wrote
+    ASSERT_EQ(smelt_run(c.get(), nullptr), SMELT_OK);
+    EXPECT_EQ(outputOf<int64_t>(c, 0), std::vector<int64_t>(4, -1));
+  }
+}
+
 TEST(Context, ValuesGoInAndOut) {
   Assembler a;
   a.input("s", DType::F32, {}, ValueKind::Sequence);

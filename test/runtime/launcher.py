@@ -135,6 +135,8 @@ class Launcher(unittest.TestCase):
         self.assertLessEqual(table["median_us"], table["p95_us"])
         self.assertIn("| fixture | 1 | 20 |", self.run_model("--fill=ints", "--dim=N=9", "--bench", "--threads=1").stdout)
         self.assertEqual(len(self.run_model("--fill=ints", "--dim=N=9", "--bench", "--format=csv").stdout.splitlines()), 2)
+        self.assertIn("median us", self.run_model("--bench", "--dim=N=9", "--poison").stdout)
+        self.assertIn("--dim N=NUMBER", self.error(64, "--bench"))
         events = json.loads(self.run_model("--fill=ints", "--dim=N=100", "--profile", "--format=json").stdout)
         self.assertEqual([(e["kernel"], e["workgroups"]) for e in events], [("scale", 7)])
 
