@@ -25,9 +25,11 @@ smelt_context::~smelt_context() {
 static int setUp(smelt_context &c, smelt_module *module, const smelt_context_options &options, smelt_error *err) {
   if (!options.allocator.alloc != !options.allocator.free)
     return fail(err, SMELT_USAGE, "an allocator needs both alloc and free, one of them is NULL");
-  if (options.flags & ~uint32_t(SMELT_NO_PINNING))
-    return fail(err, SMELT_USAGE, "the context's flags are 0x%x, only SMELT_NO_PINNING (1) is known",
+  if (options.flags & ~uint32_t(SMELT_NO_PINNING | SMELT_POISON))
+    return fail(err, SMELT_USAGE,
+                "the context's flags are 0x%x, SMELT_NO_PINNING (1) and SMELT_POISON (2) are known",
                 options.flags);
+  c.isPoisoning = options.flags & SMELT_POISON;
   if (options.threads > 4096)
     return fail(err, SMELT_USAGE, "%u threads are wanted, at most 4096 are possible", options.threads);
   c.memory.configure(options.allocator, options.memory_limit);
@@ -127,6 +129,7 @@ int smelt_context::allocateSlot(Slot &slot, int64_t bytes, smelt_error *err) {
   if (int code = blocks.take(memory, bytes, block, err))
     return code;
   slot = {blocks.data(block), bytes, block};
+  poison(slot.data, bytes);
   return SMELT_OK;
 }
 

@@ -56,6 +56,7 @@ struct smelt_context {
   std::atomic<bool> isBusy{false};
   bool bindingsChanged = true;
   bool hasRun = false;
+  bool isPoisoning = false;
   uint64_t deadlineNs = 0; // of a run; 0: none
 
   smelt::rt::Vec<smelt::rt::Input> inputs;
@@ -69,8 +70,11 @@ struct smelt_context {
   int64_t arenaBytes = 0; // what this run asked for
   bool arenaIsUsed = false;
   smelt::rt::BlockPool blocks;
-  smelt::rt::Vec<smelt::rt::Region> scratch; // one per thread
+  // One per thread: the status block of artifact::kStatusBytes, then the scratch
+  // that kernels see, at scratchPointers.
+  smelt::rt::Vec<smelt::rt::Region> scratch;
   smelt::rt::Vec<void *> scratchPointers;
+  int64_t scratchBytes = -1; // what every thread has; -1: nothing yet
   // The segment at hand; reserved for the largest one.
   smelt::rt::Vec<smelt::rt::DispatchRecord> records;
   smelt::rt::Vec<void *> recordBuffers;
@@ -85,6 +89,11 @@ struct smelt_context {
   const smelt::rt::Program &program() const { return module->program; }
   int checkBindings(smelt_error *err);
   int run(smelt_error *err);
+  /// Marks memory as not written yet, when SMELT_POISON is set.
+  void poison(uint8_t *data, int64_t bytes) const {
+    if (isPoisoning && bytes > 0)
+      memset(data, 0xff, static_cast<size_t>(bytes));
+  }
   /// Gives a slot's pool block back and unsets it.
   void clearSlot(smelt::rt::Slot &slot);
   /// Points a slot at fresh pool memory.

@@ -5,7 +5,7 @@
 //
 // Everything the runtime knows of an element type, in one table. 4- and 2-bit
 // types are held one per byte (sign-extended). Tested by
-// test/runtime/DTypeTest.cpp.
+// test/runtime/ValueTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_CORE_DTYPE_H

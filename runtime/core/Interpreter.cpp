@@ -142,6 +142,8 @@ int Interpreter::setOutput(const int64_t *w) {
       return fail(err, SMELT_BAD_DATA, "bad program: output '%s' is set twice, the second time larger", port.name);
     if (int code = o.owned.ensure(c.memory, bytes, port.name, err))
       return code;
+    if (!o.data)
+      c.poison(o.owned.data(), bytes);
     o.data = o.owned.data();
   }
   o.bytes = bytes;
@@ -256,14 +258,15 @@ int Interpreter::readWrite(Op op, const int64_t *w) {
 //===----------------------------------------------------------------------===//
 
 int Interpreter::scratchFor(int64_t bytes) {
+  // Until all threads have theirs: the next try must not trust one of them.
+  c.scratchBytes = -1;
   for (size_t t = 0; t < c.scratch.size(); ++t) {
     if (int code = c.scratch[t].ensure(c.memory, bytes + kStatusBytes, "a thread's scratch", err))
       return code;
-    // The status block stands before the scratch that kernels see.
-    uint8_t *base = c.scratch[t].data();
-    memset(base, 0, kStatusBytes);
-    c.scratchPointers[t] = base + kStatusBytes;
+    memset(c.scratch[t].data(), 0, kStatusBytes);
+    c.scratchPointers[t] = c.scratch[t].data() + kStatusBytes;
   }
+  c.scratchBytes = bytes;
   return SMELT_OK;
 }
 
@@ -305,9 +308,11 @@ int Interpreter::segment(const int64_t *&w, int64_t n) {
       return failMemory(err, sizeof(DispatchRecord), "a segment");
     w = operand + buffers;
   }
-  if (!c.scratchPointers[0] || scratch + kStatusBytes > c.scratch[0].size())
+  if (scratch > c.scratchBytes)
     if (int code = scratchFor(scratch))
       return code;
+  for (void *own : c.scratchPointers)
+    c.poison(static_cast<uint8_t *>(own), scratch);
   if (c.isProfiling && !c.times.resize(n + 1))
     return failMemory(err, 8 * (n + 1), "a profile");
   c.pool.run(c.records.data(), c.records.size(), c.scratchPointers.data(),
@@ -386,6 +391,8 @@ int Interpreter::run() {
         return fail(err, SMELT_BAD_DATA, "bad program: the arena grows to %lld bytes after its use",
                     static_cast<long long>(bytes));
       status = c.arena.ensure(c.memory, bytes, "the arena", err);
+      if (!status && !c.arenaIsUsed)
+        c.poison(c.arena.data(), bytes);
       c.arenaBytes = bytes;
       w += 2;
       break;
@@ -408,7 +415,7 @@ int Interpreter::run() {
       int64_t n = w[1];
       w += 2;
       status = checkDeadline();
-      if (!status)
+      if (!status && n > 0)
         status = segment(w, n);
       break;
     }

@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// See Memory.h. Tested by test/runtime/MemoryTest.cpp.
+// See Memory.h. Tested by test/runtime/ValueTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef _GNU_SOURCE
@@ -27,10 +27,10 @@ static uint64_t defaultLimit() {
 /// Pieces worth of huge pages are aligned for them: fewer TLB misses.
 static void *systemAllocate(size_t bytes) {
   constexpr size_t huge = 2u << 20;
-  if (bytes < 2 * huge)
-    return aligned_alloc(64, (bytes + 63) & ~size_t(63));
-  void *memory = aligned_alloc(huge, (bytes + 63) & ~size_t(63));
-  if (memory)
+  void *memory;
+  if (posix_memalign(&memory, bytes < 2 * huge ? 64 : huge, bytes) != 0)
+    return nullptr;
+  if (bytes >= 2 * huge)
     (void)madvise(memory, bytes / huge * huge, MADV_HUGEPAGE); // a hint only
   return memory;
 }

@@ -6,7 +6,7 @@
 // Memory is the one place a context's tensors come from: the caller's
 // allocator or the C library's, under a limit, with statistics. BlockPool
 // reuses blocks of dynamic buffers between allocations and runs. Tested by
-// test/runtime/MemoryTest.cpp.
+// test/runtime/ValueTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_CORE_MEMORY_H

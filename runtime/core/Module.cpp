@@ -5,7 +5,7 @@
 //
 // See Module.h. Opening a library looks at its ELF header first, so that one
 // of another machine is refused in our words. Tested by
-// test/runtime/ModuleTest.cpp.
+// test/runtime/{ContextTest,VerifyTest}.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/core/Module.h"
@@ -29,6 +29,21 @@ void smelt::rt::listNames(const Vec<Port> &ports, String &text) {
     text.appendf("%s'%s'", text.empty() ? "" : ", ", p.name);
 }
 
+/// The loader trusts these numbers, and dies of a file that is shorter.
+static bool hasAllSegments(int file, const Elf64_Ehdr &header, int64_t fileSize) {
+  Elf64_Phdr segments[64];
+  size_t count = header.e_phnum, bytes = count * sizeof *segments;
+  auto size = static_cast<uint64_t>(fileSize);
+  if (count == 0 || count > 64 || header.e_phentsize != sizeof *segments || header.e_phoff > size ||
+      pread(file, segments, bytes, static_cast<off_t>(header.e_phoff)) != static_cast<ssize_t>(bytes))
+    return false;
+  for (size_t i = 0; i < count; ++i)
+    if (segments[i].p_type != PT_GNU_STACK &&
+        (segments[i].p_offset > size || segments[i].p_filesz > size - segments[i].p_offset))
+      return false;
+  return true;
+}
+
 static int checkElf(const char *path, smelt_error *err) {
   int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0)
@@ -38,6 +53,7 @@ static int checkElf(const char *path, smelt_error *err) {
   Elf64_Ehdr header;
   bool isRegular = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
   ssize_t got = isRegular ? read(file, &header, sizeof header) : 0;
+  bool isWhole = got == sizeof header && hasAllSegments(file, header, status.st_size);
   close(file);
   if (!isRegular)
     return fail(err, SMELT_BAD_DATA, "'%s' is not a regular file", path);
@@ -49,6 +65,9 @@ static int checkElf(const char *path, smelt_error *err) {
     return fail(err, SMELT_UNSUPPORTED, "'%s' is for %s (%u), this machine is %s", path,
                 archName(static_cast<smelt::artifact::Arch>(header.e_machine)), header.e_machine,
                 archName(hostArch()));
+  if (!isWhole)
+    return fail(err, SMELT_BAD_DATA, "'%s' is cut off: it has %lld bytes, fewer than its segments need", path,
+                static_cast<long long>(status.st_size));
   return SMELT_OK;
 }
 

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Immutable after opening, shared by its contexts. Tested by
-// test/runtime/ModuleTest.cpp.
+// test/runtime/{ContextTest,VerifyTest}.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_CORE_MODULE_H

@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// See Support.h. Tested by test/runtime/SupportTest.cpp.
+// See Support.h. Tested by test/runtime/ValueTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/core/Support.h"

@@ -5,7 +5,7 @@
 //
 // A vector and a string on malloc whose growth can fail without an exception,
 // a status helper, checked arithmetic and whole-file reading. Nothing here
-// needs libstdc++ at link time. Tested by test/runtime/SupportTest.cpp.
+// needs libstdc++ at link time. Tested by test/runtime/ValueTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_CORE_SUPPORT_H

@@ -303,7 +303,7 @@ int Verifier::extra(Op op, int64_t start) {
   case Op::Const: {
     int64_t size = static_cast<int64_t>(d.constantsSize), last;
     if (addOverflows(w[2], w[3], last) || last > size)
-      return bad("the end of a constant", w[2] + (w[3] > size ? size : w[3]), size + 1);
+      return bad("a constant whose end is", addOverflows(w[2], w[3], last) ? INT64_MAX : last, size + 1);
     break;
   }
   case Op::Input: case Op::InputValue:

@@ -92,7 +92,7 @@ uint64_t hostCpuExtras() {
   bool isV4 = hostCpuLevel() == kCpuX86V4;
   bool hasVnni = isV4 ? has(seven.ecx, 1u << 11) : has(more.eax, 1u << 4);
   bool hasBf16 = isV4 && has(more.eax, 1u << 5);
-  return (hasVnni ? kCpuVnni : 0) | (hasBf16 ? kCpuBf16 : 0);
+  return (hasVnni ? uint64_t(kCpuVnni) : 0) | (hasBf16 ? uint64_t(kCpuBf16) : 0);
 }
 
 #elif defined(__aarch64__)
@@ -102,7 +102,7 @@ uint32_t hostCpuLevel() { return kCpuBaseline; }
 uint64_t hostCpuExtras() {
   bool hasDot = getauxval(AT_HWCAP) & (1ul << 20);    // ASIMDDP
   bool hasBf16 = getauxval(AT_HWCAP2) & (1ul << 14); // BF16
-  return (hasDot ? kCpuVnni : 0) | (hasBf16 ? kCpuBf16 : 0);
+  return (hasDot ? uint64_t(kCpuVnni) : 0) | (hasBf16 ? uint64_t(kCpuBf16) : 0);
 }
 
 #else

@@ -144,18 +144,24 @@ void *ThreadPool::workerMain(void *argument) {
 /// One worker's share of a segment. Every worker decides alike where the
 /// barriers are: none between two dispatches that only worker 0 computes.
 void ThreadPool::work(uint32_t index) {
-  for (size_t i = 0; i < count; ++i) {
-    const DispatchRecord &r = records[i];
+  // Copies: behind the last barrier the caller may already write the next
+  // segment here while this worker is still on its way out of the loop.
+  const DispatchRecord *const list = records;
+  const size_t n = count;
+  void *const own = scratch[index];
+  uint64_t *const stamps = times;
+  for (size_t i = 0; i < n; ++i) {
+    const DispatchRecord &r = list[i];
     int64_t share = r.grid / threads, rest = r.grid % threads;
     int64_t begin = share * index + (index < rest ? index : rest);
     int64_t end = begin + share + (index < rest ? 1 : 0);
     if (begin < end)
-      r.kernel(r.buffers, r.symbols, begin, end, scratch[index]);
-    bool isLast = i + 1 == count;
-    if (isLast || times || r.grid > 1 || records[i + 1].grid > 1)
+      r.kernel(r.buffers, r.symbols, begin, end, own);
+    bool isLast = i + 1 == n;
+    if (isLast || stamps || r.grid > 1 || list[i + 1].grid > 1)
       barrier();
-    if (times && index == 0)
-      times[i + 1] = nowNanoseconds();
+    if (stamps && index == 0)
+      stamps[i + 1] = nowNanoseconds();
   }
 }
 

@@ -1,4 +1,4 @@
-//===- Safetensors.cpp - .safetensors files -------------------------------------------===//
+//===- Safetensors.cpp - Files in the .safetensors format ------------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // --bench and --profile, as Markdown, CSV or JSON. Tested by
-// test/runtime/LauncherTest.cpp.
+// test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Session.h"

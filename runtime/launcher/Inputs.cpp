@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // In this order: --input, --test-data, --fill. What is still missing is listed
-// at once (64). Tested by test/runtime/LauncherTest.cpp.
+// at once (64). Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Session.h"

@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// See Launcher.h. Tested by test/runtime/LauncherTest.cpp.
+// See Launcher.h. Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Launcher.h"
@@ -28,9 +28,13 @@ static int execute(Session &s, int argc, char **argv, smelt_error *err) {
   smelt_context_options options{};
   options.struct_size = sizeof options;
   options.threads = static_cast<uint32_t>(o.threads);
+  options.flags = o.isPoisoning ? SMELT_POISON : 0;
   if (int code = smelt_context_create(s.module, &options, &s.context, err))
     return code;
   smelt_context_set_deadline_ms(s.context, static_cast<uint64_t>(o.deadlineMs));
+  // Time does not depend on the numbers, so a measurement needs no files.
+  if ((o.wantsBench || o.wantsProfile) && o.fill == Fill::None && o.inputs.empty() && !o.testData)
+    o.fill = Fill::Random;
   if (int code = bindInputs(s, err))
     return code;
   if (o.wantsProfile) {

@@ -5,7 +5,7 @@
 //
 // The command line of every compiled executable, as a library: Main.cpp is an
 // executable's main, and `smelt run m.so` opens a library and calls
-// smelt_launcher_run. Tested by test/runtime/LauncherTest.cpp.
+// smelt_launcher_run. Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_LAUNCHER_LAUNCHER_H

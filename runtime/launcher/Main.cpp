@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Linked from libsmelt_launcher.a when nothing else defines main; the compiler
-// exports the descriptor under this name. Tested by test/runtime/SizeTest.cpp.
+// exports the descriptor under this name. Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Launcher.h"

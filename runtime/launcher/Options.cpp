@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// See Options.h. Tested by test/runtime/LauncherTest.cpp.
+// See Options.h. Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Options.h"
@@ -127,6 +127,8 @@ int Parser::option(const char *arg) {
     return o.wantsManifest = true, SMELT_OK;
   if (!strcmp(arg, "--bench"))
     return o.wantsBench = true, SMELT_OK;
+  if (!strcmp(arg, "--poison"))
+    return o.isPoisoning = true, SMELT_OK;
   if (!strcmp(arg, "--profile"))
     return o.wantsProfile = true, SMELT_OK;
   if (is("--input"))
@@ -221,8 +223,10 @@ void printHelp(const Options &o, const smelt_module *module) {
         "  --rtol R --atol A --cosine C   |got - ref| <= A * rms(ref) + R * |ref|\n"
         "  --bench [-r RUNS] [--warmup N] [--format md|csv|json]   time it\n"
         "  --profile [--format ...]   time of every kernel\n"
-        "  --fill random|ints         make inputs up (--seed N); sizes by --dim SYMBOL=N\n"
+        "  --fill random|ints         make missing inputs up (--seed N); sizes by --dim SYMBOL=N;\n"
+        "                             --bench and --profile without any input do as well\n"
         "  --threads N                left out: all CPUs\n"
+        "  --poison                   fill unwritten memory with 0xff (finds defects)\n"
         "  --deadline MS              give up a run after that time (exit 75)\n"
         "  --inspect                  print the manifest (JSON)\n"
         "exit codes: 0 ok, 64 usage, 65 bad data, 66 missing file, 69 unsupported, 71 memory,\n"

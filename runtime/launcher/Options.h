@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Options are `--name value` or `--name=value`. Tested by
-// test/runtime/LauncherTest.cpp.
+// test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_LAUNCHER_OPTIONS_H
@@ -30,6 +30,7 @@ struct DimChoice {
 
 struct Options {
   const char *program = "model";
+  bool isPoisoning = false;
   bool wantsHelp = false, wantsManifest = false, wantsBench = false, wantsProfile = false;
   Vec<Binding> inputs, outputs, expected;
   Vec<DimChoice> dims;

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Results go to stdout, everything else to stderr. Tested by
-// test/runtime/LauncherTest.cpp.
+// test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/launcher/Session.h"

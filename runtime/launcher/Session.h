@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Inputs.cpp finds and binds the inputs, Results.cpp prints, saves and
-// compares the outputs, Bench.cpp times. Tested by test/runtime/LauncherTest.cpp.
+// compares the outputs, Bench.cpp times. Tested by test/runtime/launcher.py.
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_LAUNCHER_SESSION_H
