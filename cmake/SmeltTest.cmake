@@ -1,4 +1,4 @@
-# How tests are declared. Labels: unit, lit, lint, corpus (needs SMELT_CORPUS),
+# How tests are declared. Labels: unit, lit, lint, generated, corpus (needs SMELT_CORPUS),
 # install, and long (left to `./dev test --all`).
 include_guard(GLOBAL)
 find_package(GTest REQUIRED)

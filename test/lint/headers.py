@@ -12,15 +12,9 @@ SCRIPTS = (".py", ".cmake", ".sh")
 
 def code(path, lines):
     name = pathlib.PurePosixPath(path).name
-    if not lines or not re.match(rf"//===- {re.escape(name)} - \w", lines[0]):
+    if not lines or not re.match(rf"(//|/\*)===- {re.escape(name)} - \S", lines[0]):
         yield f"{path}:1: found {lines[0] if lines else 'an empty file'!r}, wanted a header '//===- {name} - what it is'"
-        return
-    head = []
-    for line in lines[1:]:
-        if not line.startswith("//"):
-            break
-        head.append(line)
-    if not any(SPDX in line for line in head):
+    elif not any(SPDX in line for line in lines[1:12]):
         yield f"{path}: the header has no line '{SPDX}'"
 
 

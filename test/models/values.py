@@ -11,12 +11,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-# precision -> rtol, atol (times rms), least cosine
-TOLERANCES = {
-    "f32": (1e-4, 1e-5, 0.99999),
-    "f16": (2e-3, 1e-3, 0.9999),
-    "bf16": (1.6e-2, 8e-3, 0.999),
-}
+
+def read_tolerances():
+    """precision -> rtol, atol (times rms), least cosine, from the one file that holds them."""
+    table = pathlib.Path(__file__).parents[2] / "runtime" / "compare" / "Compare.cpp"
+    rows = re.findall(r"case DType::(F32|F16|BF16):[^{}]*return \{([^}]*)\};", table.read_text())
+    found = {name.lower(): tuple(float(v) for v in numbers.split(",")) for name, numbers in rows}
+    assert found.keys() == {"f32", "f16", "bf16"}, f"{table}: found tolerances of {sorted(found)}"
+    return found
+
+
+TOLERANCES = read_tolerances()
 QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
 
 
