@@ -47,11 +47,18 @@ static bool roundTrips(const std::string &text) {
   MLIRContext context; // its own: weights keep their names
   context.loadDialect<SmeltDialect, math::MathDialect, arith::ArithDialect, func::FuncDialect, scf::SCFDialect>();
   OwningOpRef<ModuleOp> again = parseSourceString<ModuleOp>(text, &context);
-  if (!again || print(*again) != text) {
-    llvm::errs() << "error: the module does not parse back to itself\n";
-    return false;
-  }
-  return true;
+  std::string second = again ? print(*again) : "";
+  if (second == text)
+    return true;
+  SmallVector<StringRef> a, b;
+  StringRef(text).split(a, '\n');
+  StringRef(second).split(b, '\n');
+  for (auto [x, y] : llvm::zip(a, b))
+    if (x != y) {
+      llvm::errs() << "error: the module does not parse back to itself:\n" << x << "\n" << y << "\n";
+      break;
+    }
+  return false;
 }
 
 static int import(const std::string &file, const Options &options) {
