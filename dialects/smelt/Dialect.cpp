@@ -37,16 +37,24 @@ void SmeltDialect::initialize() {
       >();
 }
 
-/// The map's symbol count is the smallest that covers the expressions, so that
-/// equal lists are equal attributes.
+/// The map's symbol count is the smallest that covers the expressions, and sums
+/// are in one order, so that equal lists are equal attributes.
 DimsAttr DimsAttr::get(MLIRContext *context, ArrayRef<AffineExpr> exprs) {
   unsigned symbols = 0;
-  for (AffineExpr expr : exprs)
+  bool simple = true;
+  for (AffineExpr expr : exprs) {
+    simple &= isa<AffineConstantExpr, AffineSymbolExpr>(expr);
     expr.walk([&](AffineExpr e) {
       if (auto symbol = dyn_cast<AffineSymbolExpr>(e))
         symbols = std::max(symbols, symbol.getPosition() + 1);
     });
-  return get(context, AffineMap::get(0, symbols, exprs, context));
+  }
+  if (simple)
+    return get(context, AffineMap::get(0, symbols, exprs, context));
+  SmallVector<AffineExpr> simplified;
+  for (AffineExpr expr : exprs)
+    simplified.push_back(simplifyAffineExpr(expr, 0, symbols));
+  return get(context, AffineMap::get(0, symbols, simplified, context));
 }
 
 DimsAttr DimsAttr::get(MLIRContext *context, ArrayRef<int64_t> values) {

@@ -13,7 +13,9 @@
 // static. So the rest of the model is imported *in each branch* and meets at its
 // end: the frames of the walk are copied, the branch's graph is put on top, and
 // the walk goes on to the root's outputs. In a branch the condition is an
-// assumption, so the same question asked later is decided. Tests:
+// assumption, so the same question asked later is decided. Where the rest is not
+// valid for one of the ranks, that branch is a run-time status and the other one
+// is inline. Tests:
 // test/frontend/import/if*.
 //
 //===----------------------------------------------------------------------===//
@@ -59,9 +61,25 @@ void Importer::assume(Value condition, bool truth) {
     values.push({getAffineConstantExpr(0, module.getContext()), CmpKind::eq}); // says nothing
 }
 
-void Importer::forgetAssumption() {
-  facts.pop_back();
-  values.pop();
+void Importer::forgetAssumptions(size_t count) {
+  while (facts.size() > count) {
+    facts.pop_back();
+    values.pop();
+  }
+}
+
+/// Ends the run with a status when the condition is not `truth`.
+void Importer::requireCondition(Value condition, bool truth, OpBuilder &b, Location loc, const Twine &message) {
+  MLIRContext *context = b.getContext();
+  AffineExpr one = getAffineConstantExpr(1, context), holds;
+  if (auto known = values.get(condition)) { // 0 or 1
+    holds = truth ? (*known)[0] : one - (*known)[0];
+  } else {
+    AffineExpr symbol = symbols.fresh("condition", 0, 1);
+    BindOp::create(b, loc, condition, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(symbol).getPosition())});
+    holds = truth ? symbol : one - symbol;
+  }
+  CheckOp::create(b, loc, DimsAttr::get(context, ArrayRef<AffineExpr>(holds)), message.str());
 }
 
 Value Importer::hostCondition(Value condition, OpBuilder &b, Location loc) {
@@ -148,34 +166,39 @@ FailureOr<std::optional<SmallVector<Value>>> Importer::importIf(const Node &node
   if (!type || !type.getElementType().isInteger(1))
     return bad("the condition must be a tensor of bool");
 
-  if (auto decided = decide(condition)) {
-    const Graph *taken = branches[*decided ? 0 : 1];
+  auto takeInline = [&](bool taken) -> FailureOr<std::optional<SmallVector<Value>>> {
+    const Graph *graph = branches[taken ? 0 : 1];
     Env *inner = newEnv(env);
-    if (failed(initializers(*taken, *inner, b)))
+    if (failed(initializers(*graph, *inner, b)))
       return failure();
-    frames.push_back({taken, 0, inner, &node});
+    frames.push_back({graph, 0, inner, &node});
     return std::optional<SmallVector<Value>>();
-  }
+  };
+  if (auto decided = decide(condition))
+    return takeInline(*decided);
 
   Location loc = location(node);
   Value test = hostCondition(condition, b, loc);
   std::string label = node.label();
+  bool invalid[2] = {};
   /// Imports both branches by `import(graph, builder)`; nothing when their
   /// results cannot meet.
   auto both = [&](auto import) -> FailureOr<std::optional<SmallVector<Value>>> {
     auto shell = scf::IfOp::create(b, loc, TypeRange{}, test, /*addThenBlock=*/false, /*addElseBlock=*/false);
     SmallVector<Value> results[2];
-    size_t errorsBefore = numErrors();
+    size_t errorsBefore = errors.size(), assumptions = facts.size();
     bool meets = true;
-    for (int i = 0; i < 2 && meets; ++i) {
+    for (int i = 0; i < 2; ++i) {
       OpBuilder inner = OpBuilder::atBlockEnd(&shell->getRegion(i).emplaceBlock());
+      size_t before = errors.size();
       assume(condition, i == 0);
       FailureOr<SmallVector<Value>> values = import(*branches[i], inner);
-      forgetAssumption();
-      if (failed(values))
-        meets = false;
-      else
+      forgetAssumptions(assumptions);
+      if (succeeded(values))
         results[i] = std::move(*values);
+      else
+        meets = false;
+      invalid[i] = errors.size() != before;
     }
     std::optional<SmallVector<Type>> types;
     if (meets)
@@ -183,7 +206,7 @@ FailureOr<std::optional<SmallVector<Value>>> Importer::importIf(const Node &node
     if (!types) {
       shell.erase();
       values.clear();
-      if (numErrors() != errorsBefore)
+      if (errors.size() != errorsBefore)
         return failure();
       return std::optional<SmallVector<Value>>();
     }
@@ -211,6 +234,7 @@ FailureOr<std::optional<SmallVector<Value>>> Importer::importIf(const Node &node
                   "branches give different ranks, and importing the rest of the model once for each has made " +
                       Twine(kMaxForks) + " copies",
                   "onnx.too-many-ranks", kExitUnsupported);
+  size_t errorsBefore = errors.size();
   auto forked = both([&](const Graph &graph, OpBuilder &inner) -> FailureOr<SmallVector<Value>> {
     SmallVector<Frame> rest = frames;
     for (Frame &frame : rest)
@@ -221,8 +245,18 @@ FailureOr<std::optional<SmallVector<Value>>> Importer::importIf(const Node &node
     rest.push_back({&graph, 0, own, &node});
     return walk(std::move(rest), inner);
   });
-  if (failed(forked))
-    return failure();
+  if (failed(forked)) {
+    if (invalid[0] == invalid[1])
+      return failure();
+    // With one of the ranks the rest of the model makes no sense: it was
+    // written for the other one, and for inputs that lead to it.
+    bool taken = invalid[1];
+    std::string reason = errors[errorsBefore].message;
+    errors.resize(errorsBefore);
+    requireCondition(condition, taken, b, loc, node.path() + ": the model has no result for this input: " + reason);
+    assume(condition, taken);
+    return takeInline(taken);
+  }
   if (!*forked) // the root's outputs differ in rank: an If further out may fork, or the root reports it
     return failure();
   return std::optional(std::move(**forked));

@@ -117,7 +117,10 @@ private:
   std::optional<llvm::SmallVector<mlir::Type>> joinTypes(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
                                                          llvm::StringRef name);
   void assume(mlir::Value condition, bool truth);
-  void forgetAssumption();
+  /// Back to the first `count` assumptions.
+  void forgetAssumptions(size_t count);
+  void requireCondition(mlir::Value condition, bool truth, mlir::OpBuilder &b, mlir::Location loc,
+                        const llvm::Twine &message);
 
   mlir::LogicalResult applyOverrides();
   const ShapeOverride *overrideFor(llvm::StringRef input) const;

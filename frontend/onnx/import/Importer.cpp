@@ -296,6 +296,10 @@ FailureOr<SmallVector<Value>> Importer::walk(SmallVector<Frame> frames, OpBuilde
       outputs.push_back(value);
     }
     const Node *owner = top.owner;
+    if (top.graph == &model.graph)
+      for (auto [info, value] : llvm::zip(model.graph.outputs, outputs))
+        if (failed(checkDeclared(info, value, model.graph.scope)))
+          return failure();
     if (frames.size() == 1)
       return outputs;
     frames.pop_back();
@@ -355,8 +359,6 @@ LogicalResult Importer::run() {
   }
   SmallVector<Type> resultTypes;
   for (auto [info, value] : llvm::zip(graph.outputs, *outputs)) {
-    if (failed(checkDeclared(info, value, graph.scope)))
-      return failure();
     resultTypes.push_back(value.getType());
     resultNames.push_back(name(ref(info.name)));
   }
