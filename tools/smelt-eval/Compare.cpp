@@ -1,0 +1,68 @@
+//===- Compare.cpp - Print and compare results ------------------------------===//
+//
+// Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "tools/smelt-eval/Compare.h"
+#include "llvm/Support/Format.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace smelt {
+
+static void printElement(llvm::raw_ostream &os, const eval::HostTensor &tensor, int64_t i) {
+  Type type = tensor.getElementType();
+  if (!isa<FloatType>(type)) {
+    if (isUnsigned(type))
+      os << uint64_t(tensor.getInt(i));
+    else
+      os << tensor.getInt(i);
+    return;
+  }
+  os << llvm::format(type.isF64() ? "%.15g" : "%.7g", tensor.getDouble(i));
+}
+
+void print(llvm::raw_ostream &os, const eval::HostTensor &tensor) {
+  constexpr int64_t most = 64;
+  os << tensor.getType() << " =";
+  int64_t count = tensor.getNumElements();
+  for (int64_t i = 0; i < std::min(count, most); ++i) {
+    os << ' ';
+    printElement(os, tensor, i);
+  }
+  if (count > most)
+    os << " ... (" << count << " elements)";
+  os << '\n';
+}
+
+std::string firstDifference(const eval::HostTensor &got, const eval::HostTensor &want, const Tolerance &tolerance) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (got.getType() != want.getType()) {
+    os << "type is " << got.getType() << ", want " << want.getType();
+    return text;
+  }
+  bool isFloat = isa<FloatType>(want.getElementType());
+  for (int64_t i = 0, e = want.getNumElements(); i < e; ++i) {
+    bool equal;
+    if (isFloat) {
+      double a = got.getDouble(i), b = want.getDouble(i);
+      equal = a == b || (a != a && b != b) ||
+              (std::isfinite(a) && std::fabs(a - b) <= tolerance.absolute + tolerance.relative * std::fabs(b));
+    } else {
+      equal = got.getInt(i) == want.getInt(i);
+    }
+    if (equal)
+      continue;
+    os << "element " << i << " is ";
+    printElement(os, got, i);
+    os << ", want ";
+    printElement(os, want, i);
+    return text;
+  }
+  return text;
+}
+
+} // namespace smelt
