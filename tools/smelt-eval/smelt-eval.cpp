@@ -27,8 +27,8 @@ static cl::opt<uint64_t> seed("seed", cl::desc("of the inputs"), cl::init(0));
 static cl::opt<bool> fractions("fractions", cl::desc("fill floats with fractions, not small integers"));
 static cl::opt<bool> oracle("oracle", cl::desc("all floats in f64"));
 static cl::opt<bool> printIr("print-ir", cl::desc("print the IR after the pipeline too"));
-static cl::opt<double> rtol("rtol", cl::init(0));
-static cl::opt<double> atol("atol", cl::init(0));
+static cl::opt<double> relative("rtol", cl::init(0));
+static cl::opt<double> absolute("atol", cl::init(0));
 
 static FailureOr<SmallVector<smelt::eval::HostTensor>> run(func::FuncOp func, const smelt::FillOptions &fill) {
   smelt::eval::EvaluatorOptions options;
@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     std::string difference;
     for (auto [i, x, y] : llvm::enumerate(*got, *before))
       if (difference.empty())
-        if (difference = smelt::firstDifference(x, y, {rtol, atol}); !difference.empty())
+        if (difference = smelt::firstDifference(x, y, {relative, absolute}); !difference.empty())
           difference = "result " + std::to_string(i) + " differs: " + difference;
     llvm::outs() << "@" << func.getName() << ": " << (difference.empty() ? "equal" : difference) << "\n";
     status |= !difference.empty();
