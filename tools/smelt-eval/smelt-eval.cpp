@@ -21,7 +21,7 @@ using namespace mlir;
 namespace cl = llvm::cl;
 
 static cl::opt<std::string> file(cl::Positional, cl::desc("<file.mlir>"), cl::init("-"));
-static cl::opt<std::string> pipeline("pipeline", cl::desc("compare before and after this pass pipeline"));
+static cl::opt<std::string> pipeline("pipeline", cl::desc("compare before and after these passes on the module"));
 static cl::list<std::string> symbols("symbol", cl::desc("NAME=VALUE of a symbol"));
 static cl::opt<uint64_t> seed("seed", cl::desc("of the inputs"), cl::init(0));
 static cl::opt<bool> fractions("fractions", cl::desc("fill floats with fractions, not small integers"));
@@ -65,6 +65,11 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> after = module->clone();
   if (!pipeline.empty()) {
     PassManager manager(&context);
+    // The manager is the module's: nested once more, nothing would run.
+    if (StringRef(pipeline).starts_with("builtin.module")) {
+      llvm::errs() << "--pipeline=" << pipeline << ": want the passes inside builtin.module(...)\n";
+      return 64;
+    }
     if (failed(parsePassPipeline(pipeline, manager)))
       return 64;
     if (failed(manager.run(*after)))
