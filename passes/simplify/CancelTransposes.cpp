@@ -60,6 +60,14 @@ Value rebuild(PatternRewriter &rewriter, Operation *root, ArrayRef<Operation *> 
   return last->getResult(0);
 }
 
+/// OpT of a constant: computed now, so that later patterns see a constant.
+template <typename OpT, typename... Args>
+Value moveConstant(PatternRewriter &rewriter, Value constant, Type type, Args &&...args) {
+  Location loc = constant.getLoc();
+  Value folded = foldNow(rewriter, OpT::create(rewriter, loc, type, constant, args...), kMostBytes);
+  return folded ? folded : OpT::create(rewriter, loc, type, constant, args...).getResult();
+}
+
 bool isLeafOf(ArrayRef<Operation *> tree, Value value) {
   Operation *op = value.getDefiningOp();
   return !op || !llvm::is_contained(tree, op);
@@ -120,9 +128,9 @@ struct CancelTranspose : OpRewritePattern<TransposeOp> {
       if (type.getRank() != rank) {
         SmallVector<int64_t> shape(rank - type.getRank(), 1);
         llvm::append_range(shape, type.getShape());
-        full = ReshapeOp::create(rewriter, root.getLoc(), RankedTensorType::get(shape, type.getElementType()), leaf);
+        full = moveConstant<ReshapeOp>(rewriter, leaf, RankedTensorType::get(shape, type.getElementType()));
       }
-      return TransposeOp::create(rewriter, root.getLoc(), typeOf(full.getType()), full, perm);
+      return moveConstant<TransposeOp>(rewriter, full, typeOf(full.getType()), perm);
     };
     rewriter.setInsertionPoint(root);
     Value result = rebuild(rewriter, root, tree, moveLeaf, typeOf);
@@ -166,7 +174,7 @@ struct CancelReshape : OpRewritePattern<ReshapeOp> {
       if (tensorOf(leaf).getRank() <= int64_t(target.size()))
         return leaf;
       // One element of more dims than the result has.
-      return ReshapeOp::create(rewriter, root.getLoc(), RankedTensorType::get({}, tensorOf(leaf).getElementType()), leaf);
+      return moveConstant<ReshapeOp>(rewriter, leaf, RankedTensorType::get({}, tensorOf(leaf).getElementType()));
     };
     rewriter.setInsertionPoint(root);
     Value result = rebuild(rewriter, root, tree, moveLeaf, typeOf);

@@ -11,6 +11,7 @@
 #include "dialects/smelt/eval/Evaluator.h"
 #include "passes/simplify/Passes.h"
 #include "passes/simplify/Rewrites.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
 
@@ -242,8 +243,16 @@ private:
         result.replaceUsesWithIf(constant, [&](OpOperand &use) { return !isFolded.contains(use.getOwner()); });
       }
     }
-    for (Operation *op : llvm::reverse(folded))
+    llvm::SetVector<Operation *> sources;
+    for (Operation *op : llvm::reverse(folded)) {
+      for (Value operand : op->getOperands())
+        if (auto constant = operand.getDefiningOp<ConstantOp>())
+          sources.insert(constant);
       op->erase();
+    }
+    for (Operation *constant : sources)
+      if (constant->use_empty())
+        constant->erase();
   }
 
   FoldConstantsPassOptions limits;

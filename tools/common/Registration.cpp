@@ -12,6 +12,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/simplify/Passes.h"
 
 void smelt::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
@@ -19,4 +20,7 @@ void smelt::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<SmeltDialect>();
 }
 
-void smelt::registerPasses() { mlir::registerAllPasses(); }
+void smelt::registerPasses() {
+  mlir::registerAllPasses();
+  smelt::registerSimplifyPassesAndPipeline();
+}

@@ -21,14 +21,14 @@ using namespace mlir;
 namespace cl = llvm::cl;
 
 static cl::opt<std::string> file(cl::Positional, cl::desc("<file.mlir>"), cl::init("-"));
-static cl::opt<std::string> pipeline("pipeline", cl::desc("compare before and after this pass pipeline"));
+static cl::opt<std::string> pipeline("pipeline", cl::desc("compare before and after these passes on the module"));
 static cl::list<std::string> symbols("symbol", cl::desc("NAME=VALUE of a symbol"));
 static cl::opt<uint64_t> seed("seed", cl::desc("of the inputs"), cl::init(0));
 static cl::opt<bool> fractions("fractions", cl::desc("fill floats with fractions, not small integers"));
 static cl::opt<bool> oracle("oracle", cl::desc("all floats in f64"));
 static cl::opt<bool> printIr("print-ir", cl::desc("print the IR after the pipeline too"));
-static cl::opt<double> rtol("rtol", cl::init(0));
-static cl::opt<double> atol("atol", cl::init(0));
+static cl::opt<double> relative("rtol", cl::init(0));
+static cl::opt<double> absolute("atol", cl::init(0));
 
 static FailureOr<SmallVector<smelt::eval::HostTensor>> run(func::FuncOp func, const smelt::FillOptions &fill) {
   smelt::eval::EvaluatorOptions options;
@@ -65,6 +65,11 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> after = module->clone();
   if (!pipeline.empty()) {
     PassManager manager(&context);
+    // The manager is the module's: nested once more, nothing would run.
+    if (StringRef(pipeline).starts_with("builtin.module")) {
+      llvm::errs() << "--pipeline=" << pipeline << ": want the passes inside builtin.module(...)\n";
+      return 64;
+    }
     if (failed(parsePassPipeline(pipeline, manager)))
       return 64;
     if (failed(manager.run(*after)))
@@ -92,7 +97,7 @@ int main(int argc, char **argv) {
     std::string difference;
     for (auto [i, x, y] : llvm::enumerate(*got, *before))
       if (difference.empty())
-        if (difference = smelt::firstDifference(x, y, {rtol, atol}); !difference.empty())
+        if (difference = smelt::firstDifference(x, y, {relative, absolute}); !difference.empty())
           difference = "result " + std::to_string(i) + " differs: " + difference;
     llvm::outs() << "@" << func.getName() << ": " << (difference.empty() ? "equal" : difference) << "\n";
     status |= !difference.empty();
