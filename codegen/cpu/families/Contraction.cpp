@@ -149,6 +149,10 @@ SmallVector<Value> accumulate(Emitter &e, const Tile &tile, Type acc, const RowO
     sets *= 2;
   if (auto count = e.constant(k); count && *count < 4 * unroll)
     sets = 1;
+  // A tile with enough accumulators gains nothing by more than two steps a turn,
+  // and LLVM's time grows with every address in the loop.
+  if (sets == 1)
+    unroll = 2;
   SmallVector<Value> masks(tile.nv);
   if (b.valid)
     for (unsigned j = 0; j < tile.nv; ++j)
