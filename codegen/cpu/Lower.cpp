@@ -192,6 +192,8 @@ FailureOr<std::string> emitModule(ModuleOp module, const CpuTarget &target, Emit
     // The generators vectorize; what they leave scalar is left so on purpose or is rare.
     tuning.LoopVectorization = optLevel > 0;
     tuning.SLPVectorization = false;
+    // Generators unroll what gains by it; LLVM's unrolling of the rest costs a third of the compile time.
+    tuning.LoopUnrolling = false;
     llvm::PassBuilder builder(machine.get(), tuning);
     builder.registerModuleAnalyses(mam);
     builder.registerCGSCCAnalyses(cgam);

@@ -22,7 +22,7 @@ struct Tile {
 };
 
 /// The tile for `rows` x `cols` results of this carried type; nullopt sizes are
-/// known at run time only. `anyRows` allows the largest tiles, which need the
+/// known at run time only. `wideRows` allows the largest tiles, which need the
 /// distance of two rows to be a constant.
 Tile chooseTile(const CpuTarget &target, mlir::Type accType, std::optional<int64_t> rows, std::optional<int64_t> cols,
                 bool wideRows);

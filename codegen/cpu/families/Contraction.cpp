@@ -149,6 +149,10 @@ SmallVector<Value> accumulate(Emitter &e, const Tile &tile, Type acc, const RowO
     sets *= 2;
   if (auto count = e.constant(k); count && *count < 4 * unroll)
     sets = 1;
+  // A tile with enough accumulators gains nothing by more than two steps a turn,
+  // and LLVM's time grows with every address in the loop.
+  if (sets == 1)
+    unroll = 2;
   SmallVector<Value> masks(tile.nv);
   if (b.valid)
     for (unsigned j = 0; j < tile.nv; ++j)
@@ -250,6 +254,33 @@ void Epilogue::storeLanes(Value accumulator, Value row, Value col, unsigned lane
     e.store(output, index, value, colDim);
 }
 
+void Epilogue::useRowLanes(ArrayRef<Value> rowSizes) {
+  int64_t lastDim = cast<RankedTensorType>(root.getType()).getRank() - 1;
+  if (hasLanes || e.constant(rowSizes.back()) == 1)
+    return;
+  for (Value yielded : ctx.kernel.getBody().front().getTerminator()->getOperands())
+    if (!e.vectorizes(yielded, lastDim))
+      return;
+  for (const Buffer &output : ctx.outputs)
+    if (e.constant(output.strides[lastDim]) != 1)
+      return;
+  lineSize = rowSizes.back();
+}
+
+void Epilogue::storeRows(Value memory, int64_t pitch, unsigned lanes, Value row0, Value col0, Value cols) {
+  int64_t lastDim = cast<RankedTensorType>(root.getType()).getRank() - 1;
+  Buffer tile{memory, acc, {e.num(lanes), cols}, {e.num(pitch), e.num(1)}};
+  e.forLoop(e.num(0), cols, e.num(1), [&](Value j) {
+    Value accumulator = e.load(tile, {e.num(0), j}, lanes, 0);
+    e.setSource(root, [=](ArrayRef<Value>, unsigned, int64_t) { return accumulator; });
+    SmallVector<Value> index = indexOf(row0, e.add(col0, j)), values;
+    for (Value value : ctx.kernel.getBody().front().getTerminator()->getOperands())
+      values.push_back(e.element(value, index, lanes, lastDim));
+    for (auto [output, value] : llvm::zip(ctx.outputs, values))
+      e.store(output, index, value, lastDim);
+  });
+}
+
 void Epilogue::direct(const Tile &tile, ArrayRef<Value> accumulators, Value row0, Value col0) {
   // All loads before all stores: what one row of columns needs is loaded once.
   SmallVector<SmallVector<Value>> indices;
@@ -311,6 +342,14 @@ void Epilogue::finish(const Tile &tile, ArrayRef<Value> accumulators, Value row0
   for (unsigned i = 0; i < tile.mr; ++i)
     for (unsigned j = 0; j < tile.nv; ++j)
       e.store(e.address(tileMemory, e.num(i * tile.nr() + j * tile.lanes), acc), acc, accumulators[i * tile.nv + j]);
+  if (lineSize && e.constant(rows) == tile.mr && tile.mr > 1 && llvm::isPowerOf2_32(tile.mr)) {
+    Value inLine = e.cmp(arith::CmpIPredicate::sle, e.add(e.remU(row0, lineSize), rows), lineSize);
+    e.ifThen(inLine, [&] { storeRows(tileMemory, tile.nr(), tile.mr, row0, col0, cols); });
+    Value yes = arith::ConstantOp::create(e.b, e.loc, e.b.getBoolAttr(true));
+    e.ifThen(e.b.createOrFold<arith::XOrIOp>(e.loc, inLine, yes),
+             [&] { finishFromMemory(tileMemory, tile.nr(), tile.lanes, row0, rows, col0, cols); });
+    return;
+  }
   finishFromMemory(tileMemory, tile.nr(), tile.lanes, row0, rows, col0, cols);
 }
 

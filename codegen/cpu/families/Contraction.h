@@ -84,10 +84,19 @@ public:
   void finishFromMemory(mlir::Value memory, int64_t pitch, unsigned lanes, mlir::Value row0, mlir::Value rows,
                         mlir::Value col0, mlir::Value cols);
 
+  /// Lets the lanes run along the rows (the result's last dim) where the columns'
+  /// dim has no unit stride: a tile whose rows lie in one line of that dim is
+  /// stored column by column. `rowSizes`: the dims that the rows flatten.
+  void useRowLanes(llvm::ArrayRef<mlir::Value> rowSizes);
+
 private:
   void direct(const Tile &tile, llvm::ArrayRef<mlir::Value> accumulators, mlir::Value row0, mlir::Value col0);
   /// Computes and stores `lanes` results from (row, col) on, accumulators given.
   void storeLanes(mlir::Value accumulator, mlir::Value row, mlir::Value col, unsigned lanes);
+
+  /// Columns one by one, `lanes` rows side by side along the result's last dim.
+  void storeRows(mlir::Value memory, int64_t pitch, unsigned lanes, mlir::Value row0, mlir::Value col0,
+                 mlir::Value cols);
 
   KernelContext &ctx;
   Emitter &e;
@@ -97,6 +106,7 @@ private:
   int64_t colDim;
   IndexOf indexOf;
   bool isLight, hasLanes;
+  mlir::Value lineSize; // of the rows' last dim, with useRowLanes
 };
 
 /// Bytes of scratch of one tile of accumulators, a multiple of 64.

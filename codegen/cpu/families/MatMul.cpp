@@ -25,6 +25,9 @@ namespace smelt::codegen::cpu {
 
 namespace {
 
+/// Elements between the rows of a computed A, beyond K.
+constexpr int64_t kPitch = 16;
+
 enum BMode : int64_t { Packed = 0, InPlace = 1, Transposed = 2, Computed = 3 };
 
 RankedTensorType tensorType(Value v) { return cast<RankedTensorType>(v.getType()); }
@@ -96,14 +99,18 @@ std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
     mode = op.getTransposeRhs() ? Transposed : InPlace;
   bool packsB = mode == Transposed || mode == Computed;
 
-  bool wideRows = !computesA && k.has_value();
-  Tile tile = chooseTile(target, acc, staticRows, n, wideRows);
+  Tile tile = chooseTile(target, acc, staticRows, n, /*wideRows=*/k.has_value());
   // A row-major B is read along its rows: few rows of A leave room for wide ones.
   if (mode == InPlace && staticRows && *staticRows <= 2 && (!n || *n >= 8 * tile.lanes))
     tile.nv = 8 / *staticRows;
   int64_t nr = tile.nr();
   std::optional<int64_t> panels = n ? std::optional<int64_t>(llvm::divideCeil(*n, nr)) : std::nullopt;
   Blocks blocks = chooseBlocks(target, tile, asConstant(outer), staticRows, panels, k, packsB);
+
+  // Rows that lie a multiple of a page apart fall into one set of L1 and drive
+  // each other out: then a block of them is copied to a better distance.
+  if (!op.getTransposeLhs() && k && *k * getElementBytes(aType) % 4096 == 0 && tile.mr > 4 && blocks.panels >= 2)
+    computesA = true;
 
   Plan plan;
   auto param = [&](StringRef name, int64_t value) {
@@ -121,7 +128,7 @@ std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
   int64_t accBytes = getElementBytes(acc);
   plan.scratch = b.getAffineConstantExpr(tileBytes(tile, acc));
   if (computesA)
-    plan.scratch = plan.scratch + problem.k * (blocks.rows * accBytes) + 64;
+    plan.scratch = plan.scratch + (problem.k + kPitch) * (blocks.rows * accBytes) + 64;
   if (packsB)
     plan.scratch = plan.scratch + problem.k * (nr * accBytes) + 64;
   if (mode == Packed) {
@@ -159,7 +166,7 @@ struct MatMulCode {
   bool computesA, flatten;
   Value m, n, k, rows, panels;
   SmallVector<Value> batchSizes, rowSizes;
-  Value tileMemory, aMemory, bMemory;
+  Value tileMemory, aMemory, bMemory, pitch;
   int64_t aArg, bArg;
 
   MatMulCode(KernelContext &ctx)
@@ -180,6 +187,7 @@ struct MatMulCode {
         rows = e.mul(rows, size);
     }
     panels = e.divU(e.add(n, e.num(nr - 1)), e.num(nr));
+    pitch = e.add(k, e.num(kPitch));
     tileMemory = ctx.scratch;
     Value next = e.num(tileBytes(tile, acc));
     auto take = [&](Value bytes) {
@@ -189,7 +197,7 @@ struct MatMulCode {
     };
     int64_t accBytes = getElementBytes(acc);
     if (computesA)
-      aMemory = take(e.mul(k, e.num(ctx.param("rows") * accBytes)));
+      aMemory = take(e.mul(pitch, e.num(ctx.param("rows") * accBytes)));
     if (mode == Transposed || mode == Computed)
       bMemory = take(e.mul(k, e.num(nr * accBytes)));
   }
@@ -248,7 +256,7 @@ struct MatMulCode {
     int64_t rank = tensorType(op.getLhs()).getRank(), kDim = rank - (op.getTransposeLhs() ? 2 : 1);
     unsigned lanes = e.vectorizes(op.getLhs(), kDim) ? chooseLanes(ctx.target, widestCarried(ctx.kernel), problem.k) : 1;
     e.forLoop(row0, rowEnd, e.num(1), [&](Value row) {
-      Value line = e.address(aMemory, e.mul(e.sub(row, row0), k), acc);
+      Value line = e.address(aMemory, e.mul(e.sub(row, row0), pitch), acc);
       vectorLoop(e, e.num(0), k, lanes, [&](Value kk, unsigned width) {
         Value value = e.element(op.getLhs(), indexOfA(batch, row, kk), width, kDim);
         e.store(e.address(line, kk, acc), acc, widen(e, value, aType, acc));
@@ -309,8 +317,11 @@ struct MatMulCode {
     if (computesA) {
       a.step = e.num(1);
       a.type = acc;
-      for (unsigned i = 0; i < mr; ++i)
-        a.pointers.push_back(e.address(aMemory, e.mul(e.sub(rowAt(i), block0), k), acc));
+      Value base = e.address(aMemory, e.mul(e.sub(row0, block0), pitch), acc);
+      for (unsigned i = 0; i < mr; ++i) {
+        Value delta = lastRow ? e.min(e.num(i), e.sub(lastRow, row0)) : e.num(i);
+        a.pointers.push_back(e.address(base, e.mul(delta, pitch), acc));
+      }
       return a;
     }
     const Buffer &buffer = ctx.inputs[aArg];
