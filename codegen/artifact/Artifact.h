@@ -36,6 +36,7 @@ struct LinkOptions {
   std::string libraryDir; // of libsmelt_runtime.a and its companions
   std::string linker;     // the C compiler driver that links: cc, aarch64-linux-gnu-gcc
   std::string name;
+  bool usesHostOps = false; // links the host-op library
 };
 
 /// Links objects into the file. `error` says what the linker said.

@@ -59,6 +59,8 @@ bool linkFile(const std::vector<std::string> &objects, const LinkOptions &option
     }
     args.push_back(path.str().str());
   }
+  if (options.kind == FileKind::Executable && options.usesHostOps)
+    args.push_back("-Wl,-u,smelt_host_op_table");
   if (options.kind == FileKind::Executable)
     for (const char *library : {"libsmelt_launcher.a", "libsmelt_hostops.a", "libsmelt_runtime.a"})
       args.push_back(options.libraryDir + "/" + library);

@@ -105,6 +105,14 @@ public:
   bool vectorizes(mlir::Value tensor, int64_t laneDim);
   /// Records that an index was out of range (the run ends with a status).
   void flagBadIndex(mlir::Value isBad);
+  /// A possibly negative index as one in [0, size): others are flagged and become 0.
+  mlir::Value checkedIndex(mlir::Value index, mlir::Value size);
+  /// Runs a body whose values must not be reused outside of it (a region made by hand).
+  void inScope(llvm::function_ref<void()> body) {
+    pushScope();
+    body();
+    popScope();
+  }
   mlir::Value statusPointer; // !llvm.ptr to the thread's i64 status
 
 private:
@@ -133,8 +141,6 @@ private:
   mlir::Value argPoolElement(ArgPoolOp op, llvm::ArrayRef<mlir::Value> index);
   mlir::Value resizeElement(ResizeOp op, llvm::ArrayRef<mlir::Value> index, unsigned lanes, int64_t laneDim);
   mlir::Value fromExprsElement(FromExprsOp op, llvm::ArrayRef<mlir::Value> index);
-  mlir::Value checkedIndex(mlir::Value index, mlir::Value size);
-  /// index * step + shift of an operand's spatial coordinate, and is it inside.
   mlir::Value inside(mlir::Value position, mlir::Value size);
 
   llvm::DenseMap<mlir::Value, Source> sources;

@@ -660,6 +660,7 @@ LogicalResult Builder_::operation(Operation *op) {
         full.insert(full.end(), words.begin(), words.end());
         flush();
         emit(body, Code::HostOp, full);
+        program.usesHostOps = true;
         return success();
       })
       .Case([&](StringLookupOp lookup) {
@@ -676,6 +677,7 @@ LogicalResult Builder_::operation(Operation *op) {
         full.insert(full.end(), words.begin(), words.end());
         flush();
         emit(body, Code::HostOp, full);
+        program.usesHostOps = true;
         return success();
       })
       .Case([&](TopKOp topk) {
@@ -690,6 +692,7 @@ LogicalResult Builder_::operation(Operation *op) {
         full.insert(full.end(), words.begin(), words.end());
         flush();
         emit(body, Code::HostOp, full);
+        program.usesHostOps = true;
         return success();
       })
       .Case([&](NonZeroOp nonZero) {
@@ -701,6 +704,7 @@ LogicalResult Builder_::operation(Operation *op) {
         full.insert(full.end(), words.begin(), words.end());
         flush();
         emit(body, Code::HostOp, full);
+        program.usesHostOps = true;
         return success();
       })
       .Case<scf::YieldOp, LoopYieldOp>([&](auto) { return success(); })

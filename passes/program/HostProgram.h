@@ -34,6 +34,7 @@ struct HostProgram {
   int64_t arenaStaticBytes = 0;    // planned, static part
   int64_t arenaLowerBound = 0;     // largest sum of live static buffers
   int64_t dispatches = 0;
+  bool usesHostOps = false;
 };
 
 /// The program of `@main`. Every kernel must have a schedule.

@@ -66,8 +66,11 @@ private:
 };
 
 void Compilation::report(Diagnostic &diagnostic) {
-  if (diagnostic.getSeverity() == DiagnosticSeverity::Remark)
-    return; // explain shows them
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Remark) {
+    if (options.onRemark)
+      options.onRemark(diagnostic.str());
+    return;
+  }
   const char *kind = diagnostic.getSeverity() == DiagnosticSeverity::Error     ? "error"
                      : diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning"
                                                                                : "note";
@@ -240,7 +243,9 @@ int Compilation::run() {
     if (int code = runPhase(which))
       return code;
   if (options.onScheduled)
-    options.onScheduled(*module);
+    options.onScheduled(*module, *target);
+  if (options.emit == EmitKind::Explain)
+    return 0;
   if (options.emit == EmitKind::Kernels)
     return writeText([&](llvm::raw_ostream &os) { module->print(os, printingFlags()); });
 
@@ -284,6 +289,7 @@ int Compilation::run() {
   link.libraryDir = options.libraryDir + (cpu->isX86 ? "" : "/aarch64");
   link.linker = cpu->isX86 ? "cc" : "aarch64-linux-gnu-gcc";
   link.name = artifact.name;
+  link.usesHostOps = program->usesHostOps;
   if (!codegen::linkFile(*objects, link, error))
     return fail(73, error);
   return 0;

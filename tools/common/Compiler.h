@@ -11,13 +11,15 @@
 #ifndef SMELT_TOOLS_COMMON_COMPILER_H
 #define SMELT_TOOLS_COMMON_COMPILER_H
 
+#include "dialects/target/TargetModel.h"
 #include "frontend/onnx/import/Importer.h"
 #include <functional>
 #include <string>
 
 namespace smelt {
 
-enum class EmitKind { Executable, SharedLibrary, Object, Mlir, Kernels, Host, Llvm, Assembly };
+/// Explain stops after scheduling and writes nothing.
+enum class EmitKind { Explain, Executable, SharedLibrary, Object, Mlir, Kernels, Host, Llvm, Assembly };
 
 struct CompileOptions {
   std::string input, output;
@@ -32,8 +34,10 @@ struct CompileOptions {
   bool isStrict = false; // warnings are errors
   /// Called at each phase: number, count, name.
   std::function<void(int, int, llvm::StringRef)> progress;
-  /// Called for each kernel when it is scheduled (explain).
-  std::function<void(mlir::ModuleOp)> onScheduled;
+  /// Called with the scheduled module and its target, and with each remark of a
+  /// pass (explain).
+  std::function<void(mlir::ModuleOp, const TargetModel &)> onScheduled;
+  std::function<void(llvm::StringRef)> onRemark;
 };
 
 /// Compiles; diagnostics go to `err`, text results (--emit=mlir ...) to `out`

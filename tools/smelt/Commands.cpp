@@ -125,6 +125,43 @@ int inspect(const std::string &file) {
   return 0;
 }
 
+/// Each kernel with its family, arithmetic, bytes and predicted time, then every
+/// fusion taken and refused.
+int explain(CompileArgs &args) {
+  CompileOptions &options = args.options;
+  std::string error;
+  for (const std::string &text : args.shapes)
+    if (!parseShapes(text, options.shapes, error))
+      return usage(error);
+  options.optLevel = args.optLevel;
+  options.emit = EmitKind::Explain;
+  std::vector<std::string> remarks;
+  options.onRemark = [&](llvm::StringRef text) { remarks.push_back(text.str()); };
+  options.onScheduled = [](mlir::ModuleOp module, const TargetModel &target) {
+    llvm::raw_ostream &os = llvm::outs();
+    os << "| # | family | ops | MFLOP | KB | us (predicted) | bound by | kernel |\n|---|---|---|---|---|---|---|---|\n";
+    double flops = 0, bytes = 0, time = 0;
+    int count = 0;
+    module.walk([&](KernelOp kernel) {
+      KernelCost cost = target.assess(kernel).cost;
+      flops += cost.flops;
+      bytes += cost.bytes;
+      time += cost.microseconds;
+      os << "| " << count++ << " | " << kernel.getScheduleAttr().getFamily() << " | "
+         << kernel.getBody().front().getOperations().size() - 1 << " | " << llvm::format("%.3f", cost.flops / 1e6) << " | "
+         << llvm::format("%.1f", cost.bytes / 1e3) << " | " << llvm::format("%.1f", cost.microseconds) << " | "
+         << (cost.computeBound ? "arithmetic" : "memory") << " | " << kernel.getName() << " |\n";
+    });
+    os << "\n" << count << " kernels, " << llvm::format("%.1f MFLOP, %.1f KB, %.0f us predicted on one core", flops / 1e6, bytes / 1e3, time)
+       << " (symbols taken as 32)\n\n";
+  };
+  int code = compileModel(options, llvm::outs(), llvm::errs());
+  if (code == 0)
+    for (const std::string &remark : remarks)
+      llvm::outs() << remark << '\n';
+  return code;
+}
+
 } // namespace
 
 void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &action) {
@@ -144,6 +181,14 @@ void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &
   compileCommand->add_flag("--strict", args->options.isStrict, "warnings are errors");
   compileCommand->add_flag("-q,--quiet", args->quiet, "no progress");
   compileCommand->callback([args, &action] { action = [args] { return compile(*args); }; });
+
+  auto why = std::make_shared<CompileArgs>();
+  CLI::App *explainCommand = app.add_subcommand("explain", "Show each kernel, its cost, and every fusion taken and refused");
+  explainCommand->add_option("model", why->options.input, "the model: .onnx")->required();
+  explainCommand->add_option("-O", why->optLevel, "as for compile")->check(CLI::Range(0, 3));
+  explainCommand->add_option("--target", why->options.target, "as for compile");
+  explainCommand->add_option("--shapes", why->shapes, "as for compile");
+  explainCommand->callback([why, &action] { action = [why] { return explain(*why); }; });
 
   auto file = std::make_shared<std::string>();
   struct Pass {

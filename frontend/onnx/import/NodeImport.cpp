@@ -193,10 +193,14 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::broadcastDims(ValueRange operands
       if (haveStatic && dimStatic)
         return error("shapes " + shapeText(*this, from[at]) + " and " + shapeText(*this, x) + " do not broadcast",
                      "onnx.shape-mismatch");
-      // A known size names the other; of two symbols the first one does.
+      // One of them may be 1 at run time and stretch; then the other one is the
+      // result's. Where a range says that none is 1 they are equal, and a known
+      // size names the other.
       if (dimStatic) {
         have = dim;
         from[at] = x;
+      } else if (!haveStatic && symbols().range(have).min < 2 && !symbols().provablyEqual(have, dim)) {
+        have = symbols().range(dim).min >= 2 ? dim : symbols().select(have - 1, have, dim);
       }
     }
   }
@@ -214,6 +218,8 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::unifyBroadcast(SmallVectorImpl<Va
       AffineExpr want = (*result)[result->size() - ds.size() + i];
       if (dim == num(1) || dim == want)
         continue;
+      if (symbols().range(dim).min < 2)
+        continue; // 1 or the result's: the run decides
       dim = want;
       changed = true;
     }
