@@ -33,16 +33,13 @@ int failMemory(smelt_error *err, uint64_t bytes, const char *what) {
 }
 
 bool String::append(const char *text, size_t size) {
-  size_t old = this->size();
-  if (size > SIZE_MAX / 4)
+  if (!bytes.grow(size + 1)) {
+    hasFailed = true;
     return false;
-  if (!bytes.reserve(old + size + 1 > 2 * old ? old + size + 1 : 2 * old) ||
-      !bytes.resize(old + size + 1))
-    return false;
-  if (size)
-    memcpy(bytes.data() + old, text, size);
-  bytes[old + size] = 0;
-  return true;
+  }
+  if (!bytes.empty())
+    bytes.pop(); // the NUL
+  return bytes.append(text, size) && bytes.push(0); // there is room
 }
 
 bool String::appendf(const char *format, ...) {
@@ -52,7 +49,8 @@ bool String::appendf(const char *format, ...) {
   int length = vsnprintf(nullptr, 0, format, args);
   va_end(args);
   size_t old = size();
-  bool ok = length >= 0 && bytes.reserve(old + length + 1) && bytes.resize(old + length + 1);
+  bool ok = length >= 0 && bytes.grow(static_cast<size_t>(length) + 1) && bytes.resize(old + length + 1);
+  hasFailed |= !ok;
   if (ok)
     vsnprintf(bytes.data() + old, length + 1, format, again);
   va_end(again);

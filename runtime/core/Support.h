@@ -82,16 +82,23 @@ public:
       new (&items[count]) T();
     return true;
   }
+  /// Room for `more` items, growing by doubling.
+  [[nodiscard]] bool grow(size_t more) {
+    if (more > SIZE_MAX / 4)
+      return false;
+    size_t wanted = count + more, doubled = capacity ? capacity * 2 : 8;
+    return wanted <= capacity || reserve(wanted > doubled ? wanted : doubled);
+  }
   [[nodiscard]] bool push(T item) {
-    if (count == capacity && !reserve(capacity ? capacity * 2 : 8))
+    if (!grow(1))
       return false;
     new (&items[count++]) T(std::move(item));
     return true;
   }
-  /// Appends plain bytes, growing by doubling.
+  /// Appends plain items.
   [[nodiscard]] bool append(const T *from, size_t n) {
     static_assert(__is_trivially_copyable(T));
-    if (n > SIZE_MAX / 4 || (count + n > capacity && !reserve(count + n > 2 * capacity ? count + n : 2 * capacity)))
+    if (!grow(n))
       return false;
     if (n)
       memcpy(static_cast<void *>(items + count), from, n * sizeof(T));
@@ -134,6 +141,9 @@ public:
   size_t size() const { return bytes.empty() ? 0 : bytes.size() - 1; }
   bool empty() const { return size() == 0; }
   void clear() { bytes.clear(); }
+  /// Whether any append since the beginning found no memory: for those who
+  /// write a long text and look once.
+  bool failed() const { return hasFailed; }
   [[nodiscard]] bool append(const char *text, size_t size);
   [[nodiscard]] bool append(const char *text) { return append(text, strlen(text)); }
   [[nodiscard]] bool assign(const char *text, size_t size) {
@@ -146,6 +156,7 @@ public:
 
 private:
   Vec<char> bytes;
+  bool hasFailed = false;
 };
 
 /// Calls `f` when the scope ends.

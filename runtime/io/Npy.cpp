@@ -271,7 +271,7 @@ int writeNpy(const smelt_value &v, Bytes &out, smelt_error *err) {
   while ((10 + header.size() + 1) % 64)
     if (!header.append(" "))
       return failMemory(err, 64, "a header");
-  bool ok = header.append("\n");
+  bool ok = header.append("\n") && !header.failed() && !descr.failed();
   uint16_t length = static_cast<uint16_t>(header.size());
   ok = ok && out.append(reinterpret_cast<const uint8_t *>("\x93NUMPY\x01\x00"), 8) &&
        out.append(reinterpret_cast<const uint8_t *>(&length), 2) &&

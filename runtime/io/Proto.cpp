@@ -266,19 +266,21 @@ int readMap(Span bytes, NamedValue &result, int depth, smelt_error *err) {
   bool ok = true;
   String ignored;
   ValueRef values(smelt_value_create_sequence());
-  ok = static_cast<bool>(values);
-  while (ok && nextField(in, f)) {
+  bool hasMemory = static_cast<bool>(values);
+  while (ok && hasMemory && nextField(in, f)) {
     if (f.number == 1 && f.wire == 2)
-      ok = result.name.assign(reinterpret_cast<const char *>(f.bytes.data), f.bytes.size);
+      hasMemory = result.name.assign(reinterpret_cast<const char *>(f.bytes.data), f.bytes.size);
     else if (f.number == 3)
-      ok = eachScalar(f, 0, [&](uint64_t key) { return keys.push(static_cast<int64_t>(key)); });
-    else if (f.number == 4)
-      ok = f.wire == 2 && texts.push(f.bytes);
+      ok = eachScalar(f, 0, [&](uint64_t key) { return hasMemory &= keys.push(static_cast<int64_t>(key)); });
+    else if (f.number == 4 && f.wire == 2)
+      hasMemory = texts.push(f.bytes);
     else if (f.number == 5 && f.wire == 2) {
       if (int code = readElements(f.bytes, values.get(), ignored, depth + 1, err))
         return code;
     }
   }
+  if (!hasMemory)
+    return failMemory(err, bytes.size, "a map");
   if (!ok || in.failed())
     return malformed(err, "MapProto");
   bool isText = !texts.empty();

@@ -63,6 +63,8 @@ public:
 
 private:
   int bad(const char *wanted) {
+    if (isOutOfMemory)
+      return failMemory(err, static_cast<uint64_t>(end - begin), "the header");
     return fail(err, SMELT_BAD_DATA, "the safetensors header is malformed at byte %zu: %s is wanted",
                 static_cast<size_t>(at - begin), wanted);
   }
@@ -116,8 +118,10 @@ private:
         default: return false;
         }
       }
-      if (!to.append(&c, 1))
+      if (!to.append(&c, 1)) {
+        isOutOfMemory = true;
         return false;
+      }
     }
     return at < end && *at++ == '"';
   }
@@ -185,6 +189,7 @@ private:
   }
 
   const char *at, *begin, *end;
+  bool isOutOfMemory = false;
   Vec<Entry> &entries;
   smelt_error *err;
 };
