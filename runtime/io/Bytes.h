@@ -69,6 +69,9 @@ private:
   bool isFailed = false;
 };
 
+/// Decodes deflate into exactly `size` bytes; false when the data are not that.
+[[nodiscard]] bool inflate(Span packed, uint8_t *to, size_t size);
+
 /// A whole regular file, at most 64 GiB (or `limit` bytes).
 int readFile(const char *path, Bytes &bytes, smelt_error *err, uint64_t limit = uint64_t(64) << 30);
 /// Publishes the file at once: written beside, synced, renamed. Device

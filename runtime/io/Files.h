@@ -28,7 +28,8 @@ using NamedValues = Vec<NamedValue>;
 int readNpy(Span bytes, ValueRef &value, smelt_error *err);
 int writeNpy(const smelt_value &value, Bytes &bytes, smelt_error *err);
 
-/// A zip file of .npy files: stored ones are written; deflated ones are read.
+/// A zip file of .npy files. Stored and deflated ones are read, stored ones
+/// written.
 int readNpz(Span bytes, NamedValues &values, smelt_error *err);
 int writeNpz(const NamedValues &values, Bytes &bytes, smelt_error *err);
 

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Reads by the central directory, with Zip64 (np.savez writes it for large
-// arrays); stored members only, compressed ones are refused by name. Writes
+// arrays), stored and deflated members; each checked by its checksum. Writes
 // stored members. Tested by test/runtime/{IoTest,IoFuzzTest}.cpp.
 //
 //===----------------------------------------------------------------------===//
@@ -137,8 +137,8 @@ int readNpz(Span bytes, NamedValues &values, smelt_error *err) {
     int shown = static_cast<int>(m.name.size < 100 ? m.name.size : 100);
     if (m.flags & 1)
       return fail(err, SMELT_UNSUPPORTED, "the member '%.*s' is encrypted, a plain one is wanted", shown, text);
-    if (m.method != 0)
-      return fail(err, SMELT_UNSUPPORTED, "the member '%.*s' is compressed (method %u): write the file by np.savez instead of np.savez_compressed",
+    if (m.method != 0 && m.method != 8)
+      return fail(err, SMELT_UNSUPPORTED, "the member '%.*s' is compressed by method %u, 0 (stored) and 8 (deflate) are read",
                   shown, text, m.method);
     Cursor local = at(bytes, m.offset);
     if (local.word<uint32_t>() != kLocal)
@@ -147,8 +147,20 @@ int readNpz(Span bytes, NamedValues &values, smelt_error *err) {
     uint16_t nameSize = local.word<uint16_t>(), extraSize = local.word<uint16_t>();
     local.take(static_cast<uint64_t>(nameSize) + extraSize);
     Span data = local.take(m.packed);
-    if (local.failed() || m.packed != m.size)
+    if (local.failed() || (m.method == 0 && m.packed != m.size))
       return malformed(err, "a member is cut off");
+    Bytes unpacked;
+    if (m.method == 8) {
+      // Deflate makes at most 1032 bytes of one: more would be a bomb.
+      if (m.size / 1032 > m.packed)
+        return malformed(err, "a member is larger than its bytes can be");
+      if (!unpacked.resize(m.size))
+        return failMemory(err, m.size, "a compressed member");
+      if (!inflate(data, unpacked.data(), unpacked.size()))
+        return fail(err, SMELT_BAD_DATA, "the member '%.*s' is not valid deflated data of %llu bytes", shown, text,
+                    static_cast<unsigned long long>(m.size));
+      data = spanOf(unpacked);
+    }
     if (crc32(data) != m.crc)
       return fail(err, SMELT_BAD_DATA, "the checksum of the member '%.*s' is wrong", shown, text);
     size_t nameLength = m.name.size;

@@ -65,6 +65,42 @@ std::vector<Case> cases() {
   return list;
 }
 
+/// What Python's zlib makes of 600 bytes: a fixed and a dynamic block, both with
+/// matches.
+const std::vector<std::vector<uint8_t>> kDeflated = {
+    {99, 96, 32, 21, 48, 146, 12, 88, 88, 217, 216, 57, 152, 152, 73, 160, 128, 36, 39, 132, 67, 44, 197, 195, 39,
+     192, 194, 198, 193, 69, 2, 197, 47, 200, 202, 206, 201, 205, 75, 2, 37, 193, 198, 201, 195, 47, 36, 74,
+     2, 197, 206, 197, 43, 32, 44, 38, 73, 2, 197, 35, 32, 34, 33, 163, 192, 65, 2, 37, 40, 42, 41, 171, 200,
+     201, 75, 2, 37, 41, 167, 172, 193, 197, 47, 66, 2, 37, 175, 162, 201, 45, 32, 42, 69, 2, 5, 0},
+    {149, 199, 73, 14, 128, 32, 16, 68, 81, 7, 4, 26, 65, 64, 193, 136, 113, 140, 46, 244, 254, 23, 212, 196, 11,
+     88, 127, 81, 47, 149, 101, 104, 57, 28, 171, 184, 144, 69, 9, 240, 46, 125, 231, 47, 186, 113, 140, 75,
+     5, 96, 125, 37, 168, 54, 0, 3, 39, 109, 219, 8, 32, 148, 113, 93, 159, 0, 180, 11, 195, 180, 73, 0, 31,
+     211, 188, 147, 1, 72, 203, 113, 41, 27, 0, 214, 243, 174, 93, 28, 1, 30},
+};
+
+TEST(IoFuzz, Deflate) {
+  std::mt19937 random(5);
+  for (const auto &valid : kDeflated) {
+    std::vector<uint8_t> out(600);
+    ASSERT_TRUE(inflate({valid.data(), valid.size()}, out.data(), out.size()));
+    for (int i = 0; i < 600; ++i)
+      ASSERT_EQ(out[i], i % 7 * (i / 100) + i / 50) << i;
+    EXPECT_FALSE(inflate({valid.data(), valid.size()}, out.data(), 599));
+    std::vector<uint8_t> larger(601);
+    EXPECT_FALSE(inflate({valid.data(), valid.size()}, larger.data(), 601));
+    for (size_t n = 0; n < valid.size(); ++n) {
+      std::vector<uint8_t> cut(valid.begin(), valid.begin() + static_cast<long>(n));
+      EXPECT_FALSE(inflate({cut.data(), n}, out.data(), out.size())) << n;
+    }
+    for (int round = 0; round < 20000; ++round) {
+      std::vector<uint8_t> bytes = valid;
+      for (unsigned i = 0, n = 1 + random() % 4; i < n; ++i)
+        bytes[random() % bytes.size()] ^= static_cast<uint8_t>(1 << random() % 8);
+      (void)inflate({bytes.data(), bytes.size()}, out.data(), out.size());
+    }
+  }
+}
+
 /// Reads a copy in a block of exactly its size.
 int readExactly(const Case &c, const std::vector<uint8_t> &bytes) {
   auto *block = static_cast<uint8_t *>(std::malloc(bytes.size() ? bytes.size() : 1));

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 import numpy as np
 import onnx
@@ -78,8 +79,15 @@ class Launcher(unittest.TestCase):
         np.savez(self.dir / "in.npz", x=self.x, other=self.x)
         self.assertIn("3 6 -5", self.run_model("--input", f"x=@{self.dir}/in.npz").stdout)
         self.assertIn("the model has no input 'other'", self.error(64, "--input", f"@{self.dir}/in.npz"))
-        np.savez_compressed(self.dir / "small.npz", x=self.x)
-        self.assertIn("np.savez", self.error(69, "--input", f"@{self.dir}/small.npz"))
+        random = np.random.default_rng(1)
+        for n, noise in ((1, 0), (7, 1), (5000, 0), (5000, 1), (200000, 2)):
+            x = (np.arange(n) * (noise != 1) + noise * random.integers(0, 50, n)).astype(np.float32)
+            np.savez_compressed(self.dir / "small.npz", x=x)
+            self.run_model("--input", f"@{self.dir}/small.npz", "--output", f"y=@{self.dir}/y.npy")
+            np.testing.assert_array_equal(np.load(self.dir / "y.npy"), 2 * x + 1)
+        with zipfile.ZipFile(self.dir / "bz.npz", "w", zipfile.ZIP_BZIP2) as archive:
+            archive.write(self.dir / "x.npy", "x.npy")
+        self.assertIn("0 (stored) and 8 (deflate) are read", self.error(69, "--input", f"@{self.dir}/bz.npz"))
         for order in ("all.npz", "all.safetensors"):
             self.assertIn("y: same", self.run_model("--input", f"@{self.dir}/x.npy", "--expected", f"@{self.dir}/{order}").stdout)
 
