@@ -42,7 +42,7 @@ def opened(smelt, model, exe, tmp, env):
         return None
     log = tmp / "strace.log"
     done = bounded(["strace", "-f", "-qq", "-y", "-e", "trace=open,openat,openat2,creat", "-o", log, "--",
-                    smelt, "compile", model, "-o", exe, "--no-cache"], 60, env=env)
+                    smelt, "compile", model, "-o", exe], 60, env=env)
     if not log.exists() or "ptrace" in done.err:
         return None
     found = set()
@@ -82,7 +82,7 @@ def check(smelt, folder, case, rule, tmp):
     """Yields what is wrong with one case."""
     model, exe = folder / f"{case}.onnx", tmp / "exe"
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp / "cache"), "TMPDIR": str(tmp), "HOME": str(tmp)}
-    done = bounded([smelt, "compile", model, "-o", exe, "--no-cache"], SECONDS * 4, ADDRESS_MB, env=env)
+    done = bounded([smelt, "compile", model, "-o", exe], SECONDS * 4, ADDRESS_MB, env=env)
     if done.timed_out or done.seconds > SECONDS:
         yield f"took {done.seconds:.1f} s, wanted at most {SECONDS}"
     if done.peak_mb > PEAK_MB:

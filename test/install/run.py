@@ -36,7 +36,7 @@ def main():
         call("cmake", "-G", "Ninja", "-S", HERE / "project", "-B", tmp / "cmake", f"-DCMAKE_PREFIX_PATH={prefix}",
              f"-DCMAKE_C_COMPILER={options.cc}")
         call("cmake", "--build", tmp / "cmake")
-        env = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
+        env = {**os.environ, "XDG_CACHE_HOME": str(tmp / "cache"), "PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
         flags = call("pkg-config", "--static", "--cflags", "--libs", "smelt", env=env).split()
         source = HERE / "project" / "app.c"
         call(options.cc, "-std=c99", "-Wall", "-Werror", source, *flags, "-o", tmp / "app")
@@ -47,8 +47,8 @@ def main():
         if options.smelt:
             smelt = prefix / "bin" / "smelt"
             wanted = "image to 1.000\n"  # ten probabilities
-            call(smelt, "compile", DIGITS, "-o", tmp / "digits.so", "--no-cache")
-            call(smelt, "compile", DIGITS, "-o", tmp / "digits.o", "--no-cache")
+            call(smelt, "compile", DIGITS, "-o", tmp / "digits.so", env=env)
+            call(smelt, "compile", DIGITS, "-o", tmp / "digits.o", env=env)
             call(options.cc, "-std=c99", "-DMODEL=smelt_artifact_digits", source, tmp / "digits.o", *flags, "-o", tmp / "linked")
             for said in (call(tmp / "app", tmp / "digits.so"), call(tmp / "linked")):
                 if said != wanted:

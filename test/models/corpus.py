@@ -118,8 +118,8 @@ class Checker:
 
     def level(self, model, level, record, tmp):
         exe = tmp / f"exe-{level}"
-        done = bounded([self.options.smelt, "compile", model.path, f"-{level}", "-o", exe, "--no-cache"],
-                       self.options.compile_seconds, 16000)
+        done = bounded([self.options.smelt, "compile", model.path, f"-{level}", "-o", exe],
+                       self.options.compile_seconds, 16000, env={**os.environ, "XDG_CACHE_HOME": str(tmp / "cache")})
         record[level] = entry = {"compile_s": round(done.seconds, 2), "peak_mb": round(done.peak_mb), "notes": []}
         if done.why():
             entry["said"] = done.err[-4000:]
