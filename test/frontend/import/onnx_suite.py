@@ -85,7 +85,7 @@ def attempt(tool, model, inputs, frozen, data):
             return "timeout"
         if run.returncode:
             text = run.stderr.decode(errors="replace").strip().splitlines()
-            return f"exit {run.returncode}: " + re.sub(r"\S*model\.onnx: ", "", text[0] if text else "")
+            return f"exit {run.returncode}: " + re.sub(r"loc\(.*?\): |\S*model\.onnx: ", "", text[0] if text else "")
         for i, info in enumerate(model.graph.output):
             want = load(data / f"output_{i}.pb", info.type)
             if want is None:
