@@ -72,6 +72,36 @@ static LogicalResult gemm(NodeImport &n) {
   return n.set(0, result);
 }
 
+/// A depthwise convolution that sees the past only; the last k - 1 positions
+/// are the state of the next call.
+static LogicalResult causalConv(NodeImport &n) {
+  Value x = n.in(0), w = n.in(1), bias = n.in(2), past = n.in(3);
+  if (n.rank(x) != 3 || n.rank(w) != 3 || failed(n.sameElementType({x, w, bias, past})))
+    return n.error("input and weight of rank " + Twine(n.rank(x)) + " and " + Twine(n.rank(w)) + ", want 3 and 3",
+                   "onnx.shape-mismatch");
+  SmallVector<AffineExpr> dims = n.dims(x);
+  auto kernel = dyn_cast<AffineConstantExpr>(n.dims(w)[2]), channels = dyn_cast<AffineConstantExpr>(dims[1]);
+  if (!kernel || !channels || kernel.getValue() < 1 || channels.getValue() < 1)
+    return n.unsupported("channels and kernel length must be static and positive");
+  std::string activation = n.s("activation", "none");
+  if (activation != "none" && activation != "silu" && activation != "swish")
+    return n.error("attribute 'activation' is '" + activation + "', want none, silu or swish");
+  AffineExpr length = dims[2], before = n.num(kernel.getValue() - 1);
+  SmallVector<AffineExpr> state = {dims[0], dims[1], before};
+  Value all = n.concat({past ? past : n.broadcast(n.scalar(n.elem(x), 0), state), x}, 2);
+  if (!all)
+    return failure();
+  Value y = ConvOp::create(n.b, n.loc, getTensorType(dims, n.elem(x)), all, w, ArrayRef<int64_t>{1},
+                           DimsAttr::get(n.b.getContext(), ArrayRef<int64_t>{0, 0}), ArrayRef<int64_t>{1},
+                           channels.getValue(), false);
+  if (bias)
+    y = n.add(y, n.reshape(bias, {dims[1], n.num(1)}));
+  if (activation != "none")
+    y = n.mul(y, n.elementwise<SigmoidOp>({y}));
+  (void)n.set(0, y);
+  return n.set(1, n.slice(all, {n.num(0), n.num(0), length}, state));
+}
+
 //===----------------------------------------------------------------------===//
 // Einsum
 //===----------------------------------------------------------------------===//
@@ -286,6 +316,7 @@ ArrayRef<OpRow> contractOps() {
   static constexpr OpRow rows[] = {
       {"", "MatMul", 1, 2, 2, matMul},
       {"", "Gemm", 1, 2, 3, gemm},
+      {"", "CausalConvWithState", 27, 2, 4, causalConv},
       {"", "Einsum", 12, 1, -1, einsum},
   };
   return rows;

@@ -80,7 +80,7 @@ Location Importer::location(StringRef name, StringRef kind, const Scope *scope) 
 
 Importer::Importer(const Model &model, ModuleOp module, const ImportOptions &options, std::vector<Error> &errors)
     : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors) {
-  for (ArrayRef<OpRow> rows : {mathOps(), reduceOps(), contractOps(), tensorOps(), shapeOps(), indexOps(), resizeOps(), nnOps(), quantizeOps(),
+  for (ArrayRef<OpRow> rows : {mathOps(), reduceOps(), contractOps(), tensorOps(), shapeOps(), indexOps(), resizeOps(), lossOps(), nnOps(), quantizeOps(),
                                recurrentOps(), mlOps(), microsoftOps(), legacyOps()})
     for (const OpRow &row : rows)
       registry[(row.domain + ":" + row.opType).str()].push_back(&row);

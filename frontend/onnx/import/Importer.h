@@ -197,13 +197,14 @@ struct OpRow {
   ImportFn fn;
 };
 
-/// One per family file: Math.cpp, Reduce.cpp, Contract.cpp, Tensor.cpp, Shape.cpp, Index.cpp, Resize.cpp,
+/// One per family file: Math.cpp, Reduce.cpp, Contract.cpp, Tensor.cpp, Shape.cpp, Index.cpp, Resize.cpp, Loss.cpp,
 /// NN.cpp, Quantize.cpp, Recurrent.cpp, ML.cpp, Microsoft.cpp, Legacy.cpp.
 /// If, Loop and Scan are the importer's own (Control.cpp).
 llvm::ArrayRef<OpRow> mathOps();
 llvm::ArrayRef<OpRow> reduceOps();
 llvm::ArrayRef<OpRow> contractOps();
 llvm::ArrayRef<OpRow> resizeOps();
+llvm::ArrayRef<OpRow> lossOps();
 llvm::ArrayRef<OpRow> shapeOps();
 llvm::ArrayRef<OpRow> indexOps();
 llvm::ArrayRef<OpRow> nnOps();

@@ -149,6 +149,12 @@ static Value swish(Activation &a) {
   Value scaled = alpha == 1.0 ? a.x : a.n.mul(a.x, a.num(alpha));
   return a.n.mul(a.x, a.n.elementwise<SigmoidOp>({scaled}));
 }
+static LogicalResult swiGlu(NodeImport &n) {
+  if (failed(wantFloat(n, n.in(0))) || failed(n.sameElementType({n.in(0), n.in(1)})))
+    return failure();
+  Activation gate(n);
+  return n.set(0, n.mul(swish(gate), n.in(1)));
+}
 static Value gelu(Activation &a) {
   std::string approximate = a.n.s("approximate", "none");
   if (approximate != "none" && approximate != "tanh") {
@@ -407,6 +413,7 @@ ArrayRef<OpRow> mathOps() {
       {"", "Softsign", 1, 1, 1, activation<softsign>},
       {"", "Gelu", 20, 1, 1, activation<gelu>},
       {"", "Swish", 24, 1, 1, activation<swish>},
+      {"", "SwiGLU", 28, 2, 2, swiGlu},
       {"", "Shrink", 9, 1, 1, activation<shrink>},
       {"", "Clip", 1, 1, 3, clip},
       {"", "Add", 1, 2, 2, binary<AddOp>},

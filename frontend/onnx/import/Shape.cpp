@@ -211,8 +211,9 @@ struct Product {
 static LogicalResult reshapeTo(NodeImport &n, Value x, ArrayRef<AffineExpr> wanted, bool allowZero) {
   SmallVector<AffineExpr> from = n.dims(x), to;
   DimSymbols &symbols = n.symbols();
-  std::optional<size_t> inferred;
-  AffineExpr isInferred; // not 0 when the entry asks for the inferred size
+  bool infers = llvm::is_contained(wanted, n.num(-1));
+  // Per entry: 0 or 1, does it ask for the inferred size? Null where it cannot.
+  SmallVector<AffineExpr> asks(wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
     AffineExpr want = wanted[i];
     if (auto number = dyn_cast<AffineConstantExpr>(want)) {
@@ -220,13 +221,10 @@ static LogicalResult reshapeTo(NodeImport &n, Value x, ArrayRef<AffineExpr> want
       if (value < -1)
         return n.error("shape entry " + Twine(i) + " is " + Twine(value) + ", want -1 or more", "onnx.shape-mismatch");
       if (value == -1) {
-        if (inferred)
+        if (llvm::is_contained(asks, n.num(1)))
           return n.error("shape has more than one -1", "onnx.shape-mismatch");
-        inferred = i;
-        to.push_back(n.num(1));
-        continue;
-      }
-      if (value == 0 && !allowZero) {
+        asks[i] = want = n.num(1);
+      } else if (value == 0 && !allowZero) {
         if (i >= from.size())
           return n.error("shape entry " + Twine(i) + " is 0 (copy), the input's rank is " + Twine(from.size()),
                          "onnx.shape-mismatch");
@@ -236,16 +234,13 @@ static LogicalResult reshapeTo(NodeImport &n, Value x, ArrayRef<AffineExpr> want
       continue;
     }
     // A size that only the data know may still be 0 (copy) or -1 (inferred).
-    Range range = symbols.range(want);
     auto symbol = dyn_cast<AffineSymbolExpr>(want);
-    bool readFromData = range.min < 0 && symbol && !symbols.get(symbol.getPosition()).getDerive();
-    if (readFromData && i < from.size() && !allowZero)
+    bool fromData = symbols.range(want).min < 0 && symbol && !symbols.get(symbol.getPosition()).getDerive();
+    if (fromData && i < from.size() && !allowZero)
       want = symbols.select(want, want, from[i]);
-    if (range.min < 0 && !inferred) {
-      inferred = i;
-      isInferred = symbols.max(-want, n.num(0));
-      to.push_back(symbols.select(isInferred, n.num(1), want));
-      continue;
+    if (symbols.range(want).min < 0 && !infers) {
+      asks[i] = symbols.min(symbols.max(-want, n.num(0)), n.num(1));
+      want = symbols.select(asks[i], n.num(1), want);
     }
     to.push_back(want);
   }
@@ -257,7 +252,7 @@ static LogicalResult reshapeTo(NodeImport &n, Value x, ArrayRef<AffineExpr> want
     others.times(dim);
   Product rest = total, divisor = others;
   Product::cancel(rest, divisor);
-  if (inferred) {
+  if (llvm::any_of(asks, [](AffineExpr e) { return bool(e); })) {
     AffineExpr size;
     if (rest.isConstant() && divisor.isConstant()) {
       if (divisor.constant == 0 || rest.constant % divisor.constant != 0)
@@ -272,7 +267,9 @@ static LogicalResult reshapeTo(NodeImport &n, Value x, ArrayRef<AffineExpr> want
       n.checkEqual(product % by, n.num(0), "the input's size is not a multiple of the shape's");
       size = simplifyAffineExpr(product.floorDiv(by), 0, symbols.size());
     }
-    to[*inferred] = isInferred ? symbols.select(isInferred, size, to[*inferred]) : size;
+    for (auto [dim, ask] : llvm::zip(to, asks))
+      if (ask)
+        dim = symbols.select(ask, size, dim);
   } else if (!(rest.isConstant() && divisor.isConstant()) && !(rest.factors == divisor.factors && rest.constant == divisor.constant)) {
     n.checkEqual(total.expr(n), others.expr(n), "the shape does not hold the input's number of elements");
   }

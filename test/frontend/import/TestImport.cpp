@@ -3,14 +3,18 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// smelt-test-import [--quiet] [--canonicalize] [--locations] [--shapes=N:d,d] model...
+// smelt-test-import [--quiet] [--canonicalize] [--locations] [--shapes=N:1x?x_]
+//                   [--evaluate=DIR] model...
 //
 // Verifies each module, checks that it prints and parses back to the same text,
 // and exits with the documented code of the first error (70 where the importer
-// itself is at fault). --locations prints each op's origins instead.
+// itself is at fault). --locations prints each op's origins instead. --evaluate
+// runs the module in the reference evaluator on DIR/input_K.{shape,bin} and
+// writes DIR/got_K.{shape,bin}: elements row-major, a byte or more each.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/smelt/Origin.h"
+#include "dialects/smelt/eval/Evaluator.h"
 #include "frontend/onnx/import/Importer.h"
 #include "frontend/onnx/reader/Reader.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -18,6 +22,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -25,6 +30,7 @@ using namespace smelt;
 namespace {
 struct Options {
   bool quiet = false, canonicalize = false, locations = false;
+  std::string dir; // of --evaluate
   onnx::ImportOptions import;
 };
 } // namespace
@@ -61,6 +67,50 @@ static bool roundTrips(const std::string &text) {
   return false;
 }
 
+static std::string readFile(const std::string &file) {
+  auto buffer = llvm::MemoryBuffer::getFile(file);
+  return buffer ? (*buffer)->getBuffer().str() : std::string();
+}
+
+static void writeFile(const std::string &file, StringRef text) {
+  std::error_code error;
+  llvm::raw_fd_ostream(file, error) << text;
+}
+
+static int evaluate(ModuleOp module, const std::string &dir) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  SmallVector<eval::HostTensor> inputs;
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
+    std::string base = dir + "/input_" + std::to_string(i);
+    std::string shapeText = readFile(base + ".shape"), bytes = readFile(base + ".bin");
+    SmallVector<StringRef> parts;
+    StringRef(shapeText).split(parts, ' ', -1, /*KeepEmpty=*/false);
+    SmallVector<int64_t> shape(parts.size());
+    for (auto [part, size] : llvm::zip(parts, shape))
+      (void)part.trim().getAsInteger(10, size);
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || !eval::isSupportedElement(tensor.getElementType())) {
+      llvm::errs() << "error: input " << i << " cannot be evaluated: " << type << "\n";
+      return 69;
+    }
+    inputs.push_back(eval::HostTensor::copy(tensor.getElementType(), shape, ArrayRef(bytes.data(), bytes.size())));
+  }
+  eval::Evaluator evaluator(module);
+  auto outputs = evaluator.evaluate(main, inputs);
+  if (failed(outputs)) {
+    llvm::errs() << "error: evaluation: " << evaluator.getError() << "\n";
+    return 82;
+  }
+  for (auto [i, output] : llvm::enumerate(*outputs)) {
+    std::string base = dir + "/got_" + std::to_string(i), shape;
+    for (int64_t size : output.getShape())
+      shape += std::to_string(size) + " ";
+    writeFile(base + ".shape", shape);
+    writeFile(base + ".bin", StringRef(output.getBytes().data(), output.getBytes().size()));
+  }
+  return 0;
+}
+
 static int import(const std::string &file, const Options &options) {
   auto model = onnx::readModel(file);
   if (!model)
@@ -84,6 +134,8 @@ static int import(const std::string &file, const Options &options) {
     });
     return 0;
   }
+  if (!options.dir.empty())
+    return evaluate(*module, options.dir);
   std::string text = print(*module);
   if (!options.quiet)
     llvm::outs() << text;
@@ -135,6 +187,8 @@ int main(int argc, char **argv) {
       options.canonicalize = true;
     else if (arg == "--locations")
       options.locations = true;
+    else if (arg.consume_front("--evaluate="))
+      options.dir = arg.str();
     else if (arg.consume_front("--shapes="))
       options.import.shapes.push_back(parseShape(arg));
     else if (int code = import(arg.str(), options); code && !result)
