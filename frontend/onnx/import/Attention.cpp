@@ -272,7 +272,7 @@ LogicalResult importRotaryEmbedding(NodeImport &n) {
       return failure();
     Value rows = cache;
     if (ids) {
-      if (failed(expectRank(n, ids, 2, 2, "position_ids")))
+      if (failed(expectRank(n, ids, 2, 2, "position_ids")) || failed(expectInteger(n, ids, "position_ids")))
         return failure();
       rows = make<GatherOp>(n, {n.dims(ids)[0], n.dims(ids)[1], n.dims(cache)[1]}, n.elem(cache), cache, ids, 0);
     }

@@ -64,6 +64,25 @@ LogicalResult expectFloat(NodeImport &n, Value v, StringRef name) {
   return n.error(Twine(name) + " has element type " + typeText(n.elem(v)) + ", want a floating-point type");
 }
 
+LogicalResult expectInteger(NodeImport &n, Value v, StringRef name) {
+  if (isa<IntegerType>(n.elem(v)))
+    return success();
+  return n.error(Twine(name) + " has element type " + typeText(n.elem(v)) + ", want integers");
+}
+
+LogicalResult expectBroadcast(NodeImport &n, Value v, Value x, StringRef name) {
+  Dims have = n.dims(v), want = n.dims(x);
+  bool ok = have.size() <= want.size();
+  for (size_t i = 0; ok && i < have.size(); ++i) {
+    auto a = dyn_cast<AffineConstantExpr>(have[i]);
+    auto b = dyn_cast<AffineConstantExpr>(want[want.size() - have.size() + i]);
+    ok = !a || !b || a.getValue() == 1 || a.getValue() == b.getValue();
+  }
+  if (ok)
+    return success();
+  return n.error(Twine(name) + " has shape " + shapeText(have) + ", want one that broadcasts to " + shapeText(want));
+}
+
 LogicalResult expectRange(NodeImport &n, int64_t value, int64_t min, int64_t max, const Twine &name) {
   if (value >= min && value <= max)
     return success();

@@ -38,6 +38,9 @@ mlir::LogicalResult expectShape(NodeImport &n, mlir::Value v, llvm::ArrayRef<mli
                                 llvm::StringRef name);
 mlir::LogicalResult expectElem(NodeImport &n, mlir::Value v, mlir::Type want, llvm::StringRef name);
 mlir::LogicalResult expectFloat(NodeImport &n, mlir::Value v, llvm::StringRef name);
+mlir::LogicalResult expectInteger(NodeImport &n, mlir::Value v, llvm::StringRef name);
+/// `v` broadcasts to x without making it larger.
+mlir::LogicalResult expectBroadcast(NodeImport &n, mlir::Value v, mlir::Value x, llvm::StringRef name);
 mlir::LogicalResult expectRange(NodeImport &n, int64_t value, int64_t min, int64_t max, const llvm::Twine &name);
 /// Inputs that must be there although an optional one stands before them.
 mlir::LogicalResult requireInputs(NodeImport &n, llvm::ArrayRef<size_t> inputs);

@@ -21,7 +21,8 @@ namespace smelt::onnx {
 
 /// Table rows for token ids: [B, S] into [V, H] gives [B, S, H].
 static FailureOr<Value> embed(NodeImport &n, Value table, Value ids, StringRef name) {
-  if (failed(expectRank(n, table, 2, 2, name)) || failed(expectRank(n, ids, 2, 2, "ids of " + name.str())))
+  if (failed(expectRank(n, table, 2, 2, name)) || failed(expectRank(n, ids, 2, 2, "ids of " + name.str())) ||
+      failed(expectInteger(n, ids, "ids of " + name.str())))
     return failure();
   return make<GatherOp>(n, {n.dims(ids)[0], n.dims(ids)[1], n.dims(table)[1]}, n.elem(table), table, ids, 0);
 }
@@ -42,6 +43,9 @@ static LogicalResult importEmbedLayerNorm(NodeImport &n) {
     positions = sliceAxis(n, n.in(3), 0, n.num(0), d[1]);
   if (failed(positions))
     return failure();
+  if (failed(n.sameElementType({n.in(2), n.in(3), n.in(4), n.in(5), n.in(6)})) ||
+      (n.hasIn(7) && (failed(expectRank(n, n.in(7), 2, 2, "mask")) || failed(expectInteger(n, n.in(7), "mask")))))
+    return failure();
   Value sum = n.add(*words, *positions);
   if (n.hasIn(1) && n.hasIn(4)) {
     auto segments = embed(n, n.in(4), n.in(1), "segment_embedding");
@@ -49,6 +53,8 @@ static LogicalResult importEmbedLayerNorm(NodeImport &n) {
       return failure();
     sum = n.add(sum, *segments);
   }
+  if (!sum)
+    return failure();
   auto y = layerNorm(n, sum, n.in(5), n.in(6), -1, n.f("epsilon", 1e-12), {});
   if (failed(y))
     return failure();
@@ -66,9 +72,11 @@ static LogicalResult importEmbedLayerNorm(NodeImport &n) {
 
 /// input + skip (+ bias), the sum of both skip norms.
 static FailureOr<Value> skipSum(NodeImport &n, Value bias) {
-  Value x = n.in(0), sum = n.add(x, n.in(1));
-  if (failed(n.sameElementType({x, n.in(1), n.in(2)})))
+  Value x = n.in(0);
+  if (failed(n.sameElementType({x, n.in(1), n.in(2), bias})) || failed(expectBroadcast(n, n.in(1), x, "skip")) ||
+      (bias && failed(expectBroadcast(n, bias, x, "bias"))))
     return failure();
+  Value sum = n.add(x, n.in(1));
   if (bias)
     sum = n.add(sum, bias);
   if (!sum)
@@ -117,15 +125,25 @@ static LogicalResult importSimplifiedLayerNorm(NodeImport &n) {
 }
 
 static LogicalResult importGelu(NodeImport &n) { return n.set(0, gelu(n, n.in(0))); }
-static LogicalResult importBiasGelu(NodeImport &n) { return n.set(0, gelu(n, n.add(n.in(0), n.in(1)))); }
+static LogicalResult importBiasGelu(NodeImport &n) {
+  if (failed(n.sameElementType({n.in(0), n.in(1)})))
+    return failure();
+  return n.set(0, gelu(n, n.add(n.in(0), n.in(1))));
+}
 static LogicalResult importFastGelu(NodeImport &n) {
+  if (failed(n.sameElementType({n.in(0), n.in(1)})))
+    return failure();
   return n.set(0, geluTanh(n, n.hasIn(1) ? n.add(n.in(0), n.in(1)) : n.in(0)));
 }
 static LogicalResult importQuickGelu(NodeImport &n) {
   Value x = n.in(0);
   return n.set(0, n.mul(x, unary<SigmoidOp>(n, n.mul(x, like(n, x, n.f("alpha", 1.702))))));
 }
-static LogicalResult importBiasAdd(NodeImport &n) { return n.set(0, n.add(n.add(n.in(0), n.in(1)), n.in(2))); }
+static LogicalResult importBiasAdd(NodeImport &n) {
+  if (failed(n.sameElementType({n.in(0), n.in(1), n.in(2)})))
+    return failure();
+  return n.set(0, n.add(n.add(n.in(0), n.in(1)), n.in(2)));
+}
 
 /// The activation a fused op ends in.
 static FailureOr<Value> activate(NodeImport &n, Value y) {
@@ -152,6 +170,8 @@ static FailureOr<Value> activate(NodeImport &n, Value y) {
 }
 
 static LogicalResult importFusedConv(NodeImport &n) {
+  if (failed(n.sameElementType({n.in(0), n.in(1), n.in(2), n.in(3)})))
+    return failure();
   auto y = convolve(n, n.in(0), n.in(1), n.elem(n.in(0)));
   if (succeeded(y) && n.hasIn(2))
     y = addChannelBias(n, *y, n.in(2));

@@ -225,7 +225,8 @@ LogicalResult importMultiHeadAttention(NodeImport &n) {
 
 /// Rows [B, 1, S, R/2] of a cache for positions [B, S].
 static FailureOr<Value> cacheRows(NodeImport &n, Value cache, Value positions, Type elem, StringRef name) {
-  if (!cache || failed(expectRank(n, cache, 2, 2, name)))
+  if (!cache || !positions || failed(expectRank(n, cache, 2, 2, name)) ||
+      failed(expectRank(n, positions, 2, 2, "position_ids")))
     return failure();
   Dims d = n.dims(positions);
   Value rows = make<GatherOp>(n, {d[0], d[1], n.dims(cache)[1]}, n.elem(cache), cache, positions, 0);
@@ -327,7 +328,7 @@ LogicalResult importMsRotaryEmbedding(NodeImport &n) {
   if (n.i("is_packed_batching", 0))
     return n.unsupported("RotaryEmbedding with packed batches");
   if (failed(expectRank(n, x, 3, 4, "input")) || failed(expectRank(n, n.in(2), 2, 2, "cos_cache")) ||
-      failed(expectRank(n, ids, 1, 2, "position_ids")))
+      failed(expectRank(n, ids, 1, 2, "position_ids")) || failed(expectInteger(n, ids, "position_ids")))
     return failure();
   auto half = staticDim(n, n.in(2), 1, "cos_cache");
   if (failed(half))

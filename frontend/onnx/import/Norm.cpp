@@ -87,8 +87,8 @@ LogicalResult importInstanceNorm(NodeImport &n) {
 FailureOr<Value> layerNorm(NodeImport &n, Value x, Value scale, Value bias, int64_t axis, double eps, Type stash,
                            Value *meanOut, Value *invStd) {
   auto first = n.axis(axis, n.rank(x));
-  if (failed(first) || failed(expectFloat(n, x, "X")) || (scale && failed(expectRank(n, scale, 0, n.rank(x), "scale"))) ||
-      (bias && failed(expectRank(n, bias, 0, n.rank(x), "bias"))))
+  if (failed(first) || failed(expectFloat(n, x, "X")) || (scale && failed(expectBroadcast(n, scale, x, "scale"))) ||
+      (bias && failed(expectBroadcast(n, bias, x, "bias"))))
     return failure();
   if (!stash)
     stash = computeType(n.elem(x));
@@ -103,7 +103,7 @@ FailureOr<Value> layerNorm(NodeImport &n, Value x, Value scale, Value bias, int6
 
 FailureOr<Value> rmsNorm(NodeImport &n, Value x, Value scale, int64_t axis, double eps, Type stash, Value *invStd) {
   auto first = n.axis(axis, n.rank(x));
-  if (failed(first) || failed(expectFloat(n, x, "X")) || (scale && failed(expectRank(n, scale, 0, n.rank(x), "scale"))))
+  if (failed(first) || failed(expectFloat(n, x, "X")) || (scale && failed(expectBroadcast(n, scale, x, "scale"))))
     return failure();
   Value wide = n.cast(x, stash ? stash : computeType(n.elem(x)));
   Value inv = invSqrt(n, mean(n, n.mul(wide, wide), axesFrom(*first, n.rank(x))), eps);

@@ -136,7 +136,7 @@ static LogicalResult checkInputs(NodeImport &n, const Layer &layer) {
     return failure();
   if (n.hasIn(3) && failed(expectShape(n, n.in(3), {d, n.num(2 * layer.cell.gates * layer.hidden)}, "B")))
     return failure();
-  if (n.hasIn(4) && failed(expectShape(n, n.in(4), {layer.batch}, "sequence_lens")))
+  if (n.hasIn(4) && (failed(expectShape(n, n.in(4), {layer.batch}, "sequence_lens")) || failed(expectInteger(n, n.in(4), "sequence_lens"))))
     return failure();
   for (auto [state, name] : {std::pair(layer.h0, "initial_h"), std::pair(layer.c0, "initial_c")})
     if (state && failed(expectShape(n, state, {d, layer.batch, h}, name)))

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Trees.h"
+#include <map>
 
 using namespace mlir;
 
@@ -80,9 +81,9 @@ FailureOr<Ensemble> readEnsemble(NodeImport &n, StringRef what) {
       failed(expectCount(n, values->size(), count, "nodes_values")) ||
       (!missing.empty() && failed(expectCount(n, missing.size(), count, "nodes_missing_value_tracks_true"))))
     return failure();
-  llvm::DenseMap<std::pair<int64_t, int64_t>, int64_t> index;
-  llvm::DenseMap<int64_t, int64_t> rootOf;
-  std::vector<int64_t> order;
+  // std::map: hostile ids may be the sentinels of a DenseMap.
+  std::map<std::pair<int64_t, int64_t>, int64_t> index;
+  std::map<int64_t, int64_t> rootOf;
   for (size_t i = 0; i < count; ++i) {
     if (!index.try_emplace({trees[i], ids[i]}, i).second)
       return n.error("node " + Twine(ids[i]) + " of tree " + Twine(trees[i]) + " is listed twice, want once");
