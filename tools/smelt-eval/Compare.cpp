@@ -12,7 +12,7 @@ using namespace mlir;
 
 namespace smelt {
 
-static void printElement(llvm::raw_ostream &os, const eval::HostTensor &tensor, int64_t i) {
+static void printElement(llvm::raw_ostream &os, const eval::HostTensor &tensor, int64_t i, bool full = false) {
   Type type = tensor.getElementType();
   if (!isa<FloatType>(type)) {
     if (isUnsigned(type))
@@ -21,16 +21,16 @@ static void printElement(llvm::raw_ostream &os, const eval::HostTensor &tensor, 
       os << tensor.getInt(i);
     return;
   }
-  os << llvm::format(type.isF64() ? "%.15g" : "%.7g", tensor.getDouble(i));
+  os << llvm::format(full ? "%.17g" : type.isF64() ? "%.15g" : "%.7g", tensor.getDouble(i));
 }
 
-void print(llvm::raw_ostream &os, const eval::HostTensor &tensor) {
-  constexpr int64_t most = 64;
+void print(llvm::raw_ostream &os, const eval::HostTensor &tensor, bool full) {
+  int64_t most = full ? tensor.getNumElements() : 64;
   os << tensor.getType() << " =";
   int64_t count = tensor.getNumElements();
   for (int64_t i = 0; i < std::min(count, most); ++i) {
     os << ' ';
-    printElement(os, tensor, i);
+    printElement(os, tensor, i, full);
   }
   if (count > most)
     os << " ... (" << count << " elements)";

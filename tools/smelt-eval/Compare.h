@@ -16,8 +16,8 @@ struct Tolerance {
   double relative = 0, absolute = 0; // both 0: equal as numbers, NaN as NaN
 };
 
-/// `tensor<2xf32> = 1 2`, the first 64 elements.
-void print(llvm::raw_ostream &os, const eval::HostTensor &tensor);
+/// `tensor<2xf32> = 1 2`, the first 64 elements; `full`: all of them, exactly.
+void print(llvm::raw_ostream &os, const eval::HostTensor &tensor, bool full = false);
 
 /// The first difference in words; empty when there is none.
 std::string firstDifference(const eval::HostTensor &got, const eval::HostTensor &want, const Tolerance &tolerance);

@@ -27,6 +27,7 @@ static cl::opt<uint64_t> seed("seed", cl::desc("of the inputs"), cl::init(0));
 static cl::opt<bool> fractions("fractions", cl::desc("fill floats with fractions, not small integers"));
 static cl::opt<bool> oracle("oracle", cl::desc("all floats in f64"));
 static cl::opt<bool> printIr("print-ir", cl::desc("print the IR after the pipeline too"));
+static cl::opt<bool> full("full", cl::desc("print every element with all its digits"));
 static cl::opt<double> relative("rtol", cl::init(0));
 static cl::opt<double> absolute("atol", cl::init(0));
 
@@ -87,7 +88,7 @@ int main(int argc, char **argv) {
     if (pipeline.empty()) {
       for (auto [i, result] : llvm::enumerate(*before)) {
         llvm::outs() << "@" << func.getName() << " result " << i << ": ";
-        smelt::print(llvm::outs(), result);
+        smelt::print(llvm::outs(), result, full);
       }
       continue;
     }
