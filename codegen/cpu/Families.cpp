@@ -11,7 +11,7 @@ using namespace mlir;
 namespace smelt::codegen::cpu {
 
 ArrayRef<Family> families() {
-  static const Family table[] = {matmulFamily, depthwiseFamily, convFamily, concatFamily, rowblockFamily, mapFamily};
+  static const Family table[] = {matmulFamily, depthwiseFamily, convFamily, poolFamily, concatFamily, rowblockFamily, mapFamily};
   return table;
 }
 
