@@ -11,8 +11,7 @@ using namespace mlir;
 namespace smelt::codegen::cpu {
 
 ArrayRef<Family> families() {
-  static const Family table[] = {matmulFamily, depthwiseFamily, convFamily, concatFamily, rowblockFamily,
-                                 scatterFamily, scanFamily, treeFamily, mapFamily};
+  static const Family table[] = {matmulFamily, depthwiseFamily, convFamily, poolFamily, concatFamily, rowblockFamily, scatterFamily, scanFamily, treeFamily, mapFamily};
   return table;
 }
 

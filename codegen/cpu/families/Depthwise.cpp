@@ -234,22 +234,10 @@ struct DepthwiseCode {
       index.push_back(col);
       return index;
     });
-    auto part = [&](Value position, unsigned width, bool inner) {
+    forLineLanes(e, dims.back(), lanes, [&](Value position, unsigned width, bool inner) {
       SmallVector<Value> results = sums(position, 1, inner, starts, plane, weights, width);
       epilogue.finish(Tile{1, 1, width}, results, e.num(0), e.num(1), position, e.num(width));
-    };
-    auto [first, second] = innerRange(e, dims.back());
-    Value one = e.num(1), count = e.sub(second, first), size = e.num(lanes);
-    e.forLoop(e.num(0), first, one, [&](Value position) { part(position, 1, false); });
-    Value isWide = e.cmp(arith::CmpIPredicate::sge, count, size);
-    if (lanes > 1)
-      e.ifThen(isWide, [&] {
-        e.forLoop(first, second, size, [&](Value position) {
-          part(e.min(position, e.sub(second, size)), lanes, true);
-        });
-      });
-    Value narrowFrom = lanes > 1 ? e.select(isWide, second, first) : first;
-    e.forLoop(narrowFrom, dims.back().out, one, [&](Value position) { part(position, 1, false); });
+    });
   }
 };
 

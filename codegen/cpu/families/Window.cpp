@@ -64,6 +64,21 @@ void forLine(Emitter &e, const WindowDim &dim, unsigned wide, llvm::function_ref
   e.forLoop(second, dim.out, one, [&](Value position) { body(position, 1, false); });
 }
 
+void forLineLanes(Emitter &e, const WindowDim &dim, unsigned lanes,
+                  llvm::function_ref<void(Value, unsigned, bool)> body) {
+  auto [first, second] = innerRange(e, dim);
+  Value one = e.num(1), size = e.num(lanes), narrowFrom = first;
+  e.forLoop(e.num(0), first, one, [&](Value position) { body(position, 1, false); });
+  if (lanes > 1) {
+    Value isWide = e.cmp(arith::CmpIPredicate::sge, e.sub(second, first), size), lastStart = e.sub(second, size);
+    e.ifThen(isWide, [&] {
+      e.forLoop(first, second, size, [&](Value position) { body(e.min(position, lastStart), lanes, true); });
+    });
+    narrowFrom = e.select(isWide, second, first);
+  }
+  e.forLoop(narrowFrom, dim.out, one, [&](Value position) { body(position, 1, false); });
+}
+
 Value loadStepped(Emitter &e, Value pointer, Type type, unsigned lanes, int64_t step) {
   if (step == 1 || lanes == 1)
     return e.load(pointer, type, lanes);

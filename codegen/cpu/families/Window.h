@@ -41,6 +41,11 @@ llvm::SmallVector<mlir::Value> forWindow(Emitter &e, llvm::ArrayRef<WindowDim> d
 void forLine(Emitter &e, const WindowDim &dim, unsigned wide,
              llvm::function_ref<void(mlir::Value position, unsigned count, bool inner)> body);
 
+/// The same with lanes along the line: body(position, lanes, inner) inside, where
+/// the last vector overlaps the one before; single positions at the edges.
+void forLineLanes(Emitter &e, const WindowDim &dim, unsigned lanes,
+                  llvm::function_ref<void(mlir::Value position, unsigned lanes, bool inner)> body);
+
 /// The vector of `lanes` elements `step` apart from a pointer on (step 1 or 2 by
 /// whole vector loads, which read nothing beyond the last element).
 mlir::Value loadStepped(Emitter &e, mlir::Value pointer, mlir::Type type, unsigned lanes, int64_t step);
