@@ -25,7 +25,7 @@ install(FILES ${CMAKE_BINARY_DIR}/SmeltConfig.cmake ${CMAKE_BINARY_DIR}/SmeltCon
 
 set(SMELT_PC_LIBS -lsmelt_runtime)
 if(TARGET smelt_hostops)
-  set(SMELT_PC_LIBS "-lsmelt_hostops ${SMELT_PC_LIBS}")
+  set(SMELT_PC_LIBS "-Wl,-u,smelt_host_op_table -lsmelt_hostops ${SMELT_PC_LIBS}")
 endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/smelt.pc.in ${CMAKE_BINARY_DIR}/smelt.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/smelt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -11,7 +11,6 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
-#include <dlfcn.h>
 #include <unistd.h>
 
 using namespace smelt;
@@ -90,13 +89,15 @@ int runArtifact(const std::string &file, std::vector<std::string> rest) {
     llvm::errs() << "smelt: error: cannot start " << file << ": " << strerror(errno) << '\n';
     return 65;
   }
-  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const void *descriptor = library ? dlsym(library, "smelt_artifact") : nullptr;
-  if (!descriptor) {
-    llvm::errs() << "smelt: error: " << file << " is no artifact: " << dlerror() << '\n';
-    return 65;
+  smelt_module *module = nullptr;
+  smelt_error failure = {};
+  if (int code = smelt_module_open(path.c_str(), &module, &failure)) {
+    llvm::errs() << "smelt: error: " << failure.message << '\n';
+    return code;
   }
-  return smelt_launcher_main(static_cast<const artifact::Descriptor *>(descriptor), int(rest.size()), argv.data());
+  int code = smelt_launcher_run(module, int(rest.size()), argv.data());
+  smelt_module_release(module);
+  return code;
 }
 
 int inspect(const std::string &file) {

@@ -125,9 +125,9 @@ public:
       return OpTy::create(b, loc, result, xs[0], attrs...);
     }
   }
-  /// NumPy broadcasting. Two symbolic sizes that meet are taken as equal: the
-  /// operand whose size is named otherwise goes through `rebind`, which checks
-  /// it at run time, so that no kernel sees a size that may or may not be 1.
+  /// NumPy broadcasting. Of two symbolic sizes that meet either may be 1 at run
+  /// time; where a range excludes that they are equal, and the operand whose
+  /// size is named otherwise goes through `rebind`, which checks it.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> unifyBroadcast(llvm::SmallVectorImpl<mlir::Value> &operands);
   /// The same without the rebinds.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> broadcastDims(mlir::ValueRange operands);

@@ -315,8 +315,8 @@ Value NodeImport::broadcast(Value x, ArrayRef<AffineExpr> dims) {
   SmallVector<AffineExpr> have = this->dims(x);
   for (auto [i, dim] : llvm::enumerate(have)) {
     AffineExpr want = dims[dims.size() - have.size() + i];
-    if (dim != num(1))
-      dim = want; // equal, or a size of another name
+    if (dim != num(1) && symbols().range(dim).min >= 2)
+      dim = want; // a size of another name; one that may be 1 may also stretch
   }
   x = rebind(x, have);
   RankedTensorType to = getTensorType(dims, elem(x));
