@@ -28,6 +28,8 @@ if(SMELT_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+# An installed tool finds libMLIR and libLLVM where the build found them.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 
 if(SMELT_BUILD_COMPILER)
   find_package(MLIR REQUIRED CONFIG)

@@ -11,20 +11,14 @@
 // order. Buffers are planned by Memory.cpp. Tested by test/passes/program/.
 //
 //===----------------------------------------------------------------------===//
-#include "passes/program/HostProgram.h"
-#include "dialects/smelt/Constants.h"
-#include "dialects/smelt/KernelInfo.h"
-#include "passes/program/Memory.h"
-#include "llvm/Support/SaveAndRestore.h"
+#include "passes/program/ProgramBuilder.h"
 
 using namespace mlir;
 using namespace smelt;
 using namespace smelt::artifact;
-using Code = smelt::artifact::Op;
+using smelt::Code;
 
-namespace {
-
-DType dtypeOf(Type type) {
+DType smelt::dtypeOf(Type type) {
   if (isa<StringType>(type))
     return DType::String;
   if (auto complex = dyn_cast<ComplexType>(type))
@@ -55,140 +49,11 @@ DType dtypeOf(Type type) {
       .Default([](Type) { return DType::Undefined; });
 }
 
-class Builder_ {
-public:
-  Builder_(ModuleOp module) : module(module), symbols(module), context(module.getContext()) {}
-  FailureOr<HostProgram> build();
-
-private:
-  using Words = std::vector<int64_t>;
-
-  //--- emission
-  Words &out() { return inPrologue ? prologue : body; }
-  void op(Code code, std::initializer_list<int64_t> operands) {
-    flush();
-    emit(out(), code, operands);
-  }
-  static void emit(Words &to, Code code, ArrayRef<int64_t> operands) {
-    to.push_back(int64_t(code));
-    to.insert(to.end(), operands.begin(), operands.end());
-  }
-  /// Dispatches wait until something else is emitted; then they are a segment.
-  void flush() {
-    if (pendingDispatches == 0 || inPrologue)
-      return;
-    Words pending = std::move(segment);
-    segment.clear();
-    int64_t count = pendingDispatches;
-    pendingDispatches = 0;
-    emit(body, Code::Segment, {count});
-    body.insert(body.end(), pending.begin(), pending.end());
-  }
-  int64_t newRegister() { return program_registers++; }
-  int64_t newBuffer() { return program_buffers++; }
-  int64_t text(StringRef s) {
-    auto [it, isNew] = texts.try_emplace(s, program.strings.size());
-    if (isNew) {
-      program.strings += s;
-      program.strings += '\0';
-    }
-    return it->second;
-  }
-
-  //--- scalars
-  bool isEntry(AffineExpr expr) {
-    SmallVector<int64_t> ids;
-    collectSymbols(expr, ids);
-    return llvm::all_of(ids, [&](int64_t id) { return isEntrySymbol(id); });
-  }
-  bool isEntrySymbol(int64_t id) {
-    if (entrySymbols.contains(id))
-      return true;
-    SymbolOp symbol = symbols.get(id);
-    if (!symbol.getDerive())
-      return false;
-    return llvm::all_of(symbol.getExprs()->getExprs(), [&](AffineExpr e) { return isEntry(e); });
-  }
-  int64_t symbolRegister(int64_t id) {
-    auto [it, isNew] = symbolRegisters.try_emplace(id, 0);
-    if (isNew)
-      it->second = newRegister();
-    return it->second;
-  }
-  int64_t reg(AffineExpr expr);
-  int64_t computeExpr(AffineExpr expr);
-  int64_t imm(int64_t value) { return reg(getAffineConstantExpr(value, context)); }
-
-  //--- tensors
-  int64_t buffer(Value v);
-  int64_t bytesRegister(Type type) {
-    return reg(getNumElements(type) * getElementBytes(cast<RankedTensorType>(type).getElementType()));
-  }
-  AffineExpr bytesExpr(Type type) {
-    return getNumElements(type) * getElementBytes(cast<RankedTensorType>(type).getElementType());
-  }
-  int64_t constantBuffer(Attribute value, RankedTensorType type, DictionaryAttr packing);
-  void tensorOperand(Words &words, Value v) { tensorOperand(words, buffer(v), v.getType()); }
-  void tensorOperand(Words &words, int64_t b, Type type) {
-    auto tensor = cast<RankedTensorType>(type);
-    words.push_back(b);
-    words.push_back(int64_t(dtypeOf(tensor.getElementType())));
-    words.push_back(tensor.getRank());
-    for (AffineExpr dim : getDims(type))
-      words.push_back(reg(dim));
-  }
-  int64_t hostValue(Value v) {
-    auto [it, isNew] = hostValues.try_emplace(v, 0);
-    if (isNew)
-      it->second = hostValueCount++;
-    return it->second;
-  }
-  int64_t scalar(Value v);
-
-  //--- the walk
-  LogicalResult interface();
-  LogicalResult block(Block &block);
-  LogicalResult operation(Operation *op);
-  LogicalResult kernel(KernelOp op);
-  LogicalResult loop(LoopOp op);
-  LogicalResult ifOp(scf::IfOp op);
-  LogicalResult returnOp(func::ReturnOp op);
-  void bindDims(Type from, Type to);
-  void allocate(Value v);
-  void record(Words &to, StringRef name, Type type);
-
-  struct ScopeGuard {
-    Builder_ &b;
-    ScopeGuard(Builder_ &b) : b(b) { b.exprScopes.emplace_back(); }
-    ~ScopeGuard() { b.exprScopes.pop_back(); }
-  };
-
-  ModuleOp module;
-  func::FuncOp main;
-  DimSymbols symbols;
-  MLIRContext *context;
-  HostProgram program;
-  Words prologue, body, segment;
-  bool inPrologue = false;
-  int64_t pendingDispatches = 0;
-  int64_t program_registers = 0, program_buffers = 0, hostValueCount = 0, maxSymbols = 0;
-  llvm::StringMap<int64_t> texts;
-  llvm::DenseSet<int64_t> entrySymbols;
-  DenseMap<int64_t, int64_t> symbolRegisters;
-  DenseMap<AffineExpr, int64_t> entryExprs;
-  std::vector<DenseMap<AffineExpr, int64_t>> exprScopes{1};
-  DenseMap<Value, int64_t> buffers, hostValues, scalars;
-  llvm::StringMap<int64_t> kernelNumbers;
-  std::map<std::tuple<const void *, const void *, const void *>, int64_t> constantBuffers;
-  MemoryPlan plan;
-  DenseMap<Value, int64_t> outputOf; // root value -> output that it is written to directly
-};
-
 //===----------------------------------------------------------------------===//
 // Scalars
 //===----------------------------------------------------------------------===//
 
-int64_t Builder_::reg(AffineExpr expr) {
+int64_t ProgramBuilder::reg(AffineExpr expr) {
   if (isEntry(expr)) {
     auto it = entryExprs.find(expr);
     if (it != entryExprs.end())
@@ -207,7 +72,7 @@ int64_t Builder_::reg(AffineExpr expr) {
   return result;
 }
 
-int64_t Builder_::computeExpr(AffineExpr expr) {
+int64_t ProgramBuilder::computeExpr(AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
     int64_t r = newRegister();
     op(Code::LoadImm, {r, constant.getValue()});
@@ -243,7 +108,7 @@ int64_t Builder_::computeExpr(AffineExpr expr) {
   return r;
 }
 
-int64_t Builder_::scalar(Value v) {
+int64_t ProgramBuilder::scalar(Value v) {
   auto [it, isNew] = scalars.try_emplace(v, 0);
   if (isNew)
     it->second = newRegister();
@@ -254,7 +119,7 @@ int64_t Builder_::scalar(Value v) {
 // Tensors
 //===----------------------------------------------------------------------===//
 
-int64_t Builder_::constantBuffer(Attribute value, RankedTensorType type, DictionaryAttr packing) {
+int64_t ProgramBuilder::constantBuffer(Attribute value, RankedTensorType type, DictionaryAttr packing) {
   auto key = std::make_tuple(value.getAsOpaquePointer(), type.getAsOpaquePointer(),
                              packing ? packing.getAsOpaquePointer() : nullptr);
   auto [it, isNew] = constantBuffers.try_emplace(key, 0);
@@ -268,7 +133,7 @@ int64_t Builder_::constantBuffer(Attribute value, RankedTensorType type, Diction
   return it->second;
 }
 
-int64_t Builder_::buffer(Value v) {
+int64_t ProgramBuilder::buffer(Value v) {
   auto it = buffers.find(v);
   if (it != buffers.end())
     return it->second;
@@ -280,7 +145,7 @@ int64_t Builder_::buffer(Value v) {
 }
 
 /// Gives a value that an op is about to write its memory.
-void Builder_::allocate(Value v) {
+void ProgramBuilder::allocate(Value v) {
   int64_t b = buffer(v);
   if (auto it = outputOf.find(v); it != outputOf.end()) {
     Type type = main.getFunctionType().getResult(it->second);
@@ -303,7 +168,7 @@ void Builder_::allocate(Value v) {
 }
 
 /// `to`'s bare, unbound symbols get the dims of `from`; other pairs must agree.
-void Builder_::bindDims(Type from, Type to) {
+void ProgramBuilder::bindDims(Type from, Type to) {
   for (auto [a, c] : llvm::zip(getDims(from), getDims(to))) {
     if (a == c || symbols.provablyEqual(a, c))
       continue;
@@ -325,7 +190,7 @@ void Builder_::bindDims(Type from, Type to) {
 // The walk
 //===----------------------------------------------------------------------===//
 
-void Builder_::record(Words &to, StringRef name, Type type) {
+void ProgramBuilder::record(Words &to, StringRef name, Type type) {
   to.push_back(text(name));
   ValueKind kind = isa<SequenceType>(type)   ? ValueKind::Sequence
                    : isa<MapType>(type)      ? ValueKind::Map
@@ -364,7 +229,7 @@ void Builder_::record(Words &to, StringRef name, Type type) {
   }
 }
 
-LogicalResult Builder_::interface() {
+LogicalResult ProgramBuilder::interface() {
   llvm::SaveAndRestore guard(inPrologue, true);
   // First every dim that *is* a symbol, then the others are checked.
   for (auto [i, arg] : llvm::enumerate(main.getArguments())) {
@@ -395,333 +260,14 @@ LogicalResult Builder_::interface() {
   return success();
 }
 
-LogicalResult Builder_::kernel(KernelOp op) {
-  if (!op.getSchedule())
-    return op.emitOpError() << "has no schedule";
-  std::string key = getKernelKey(op);
-  auto [it, isNew] = kernelNumbers.try_emplace(key, program.kernels.size());
-  if (isNew)
-    program.kernels.push_back(op);
-  Words args;
-  for (auto [i, operand] : llvm::enumerate(op.getInputs())) {
-    DictionaryAttr packing;
-    if (auto packings = op.getScheduleAttr().getParams().getAs<ArrayAttr>("packings"))
-      for (auto candidate : packings.getAsRange<DictionaryAttr>())
-        if (candidate.getAs<IntegerAttr>("operand").getInt() == int64_t(i))
-          packing = candidate;
-    if (auto constant = operand.getDefiningOp<ConstantOp>())
-      args.push_back(constantBuffer(constant.getValue(), cast<RankedTensorType>(constant.getType()), packing));
-    else if (packing)
-      return op.emitOpError() << "packs operand " << i << ", which is not a constant";
-    else
-      args.push_back(buffer(operand));
-  }
-  for (Value result : op.getResults()) {
-    allocate(result);
-    args.push_back(buffer(result));
-  }
-  SmallVector<int64_t> ids = getKernelSymbols(op);
-  maxSymbols = std::max<int64_t>(maxSymbols, ids.size());
-  int64_t grid = reg(getGrid(op)), scratch = reg(getScratch(op));
-  SmallVector<int64_t> syms;
-  for (int64_t id : ids)
-    syms.push_back(reg(getAffineSymbolExpr(id, context)));
-  // All of the above may have emitted code, so only now the segment grows.
-  Words words = {it->second, grid, scratch, text(op.getName()), int64_t(syms.size())};
-  words.insert(words.end(), syms.begin(), syms.end());
-  words.push_back(args.size());
-  words.insert(words.end(), args.begin(), args.end());
-  emit(segment, Code::Dispatch, words);
-  ++pendingDispatches;
-  ++program.dispatches;
-  return success();
-}
-
-LogicalResult Builder_::ifOp(scf::IfOp op) {
-  int64_t condition = scalar(op.getCondition());
-  for (Value result : op.getResults())
-    if (isa<RankedTensorType>(result.getType()))
-      buffer(result);
-  auto branch = [&](Region &region) -> LogicalResult {
-    ScopeGuard scope(*this);
-    if (region.empty())
-      return success();
-    Block &block = region.front();
-    if (failed(this->block(block)))
-      return failure();
-    for (auto [value, result] : llvm::zip(block.getTerminator()->getOperands(), op.getResults())) {
-      if (!isa<RankedTensorType>(value.getType())) {
-        if (value.getType().isInteger(1)) {
-          this->op(Code::Move, {scalar(result), scalar(value)});
-          continue;
-        }
-        return op.emitOpError() << "yields " << value.getType() << ", which is not supported";
-      }
-      this->op(Code::View, {buffer(result), buffer(value), imm(0), bytesRegister(value.getType())});
-    }
-    flush();
-    return success();
-  };
-  this->op(Code::JumpIfZero, {condition, 0});
-  size_t toElse = body.size() - 1;
-  if (failed(branch(op.getThenRegion())))
-    return failure();
-  this->op(Code::Jump, {0});
-  size_t toEnd = body.size() - 1;
-  body[toElse] = body.size();
-  if (failed(branch(op.getElseRegion())))
-    return failure();
-  body[toEnd] = body.size();
-  return success();
-}
-
-LogicalResult Builder_::loop(LoopOp op) {
-  Block &block = op.getBody().front();
-  auto yield = cast<LoopYieldOp>(block.getTerminator());
-  int64_t iteration = symbolRegister(op.getIteration());
-  int64_t carried = op.getInits().size();
-  int64_t trip = -1;
-  if (op.getTrip())
-    trip = reg(op.getTrip()->getExprs()[0]);
-  int64_t condition = -1;
-  if (op.getCondition() || yield.getCondition()) {
-    condition = newRegister();
-    if (op.getCondition())
-      this->op(Code::Move, {condition, scalar(op.getCondition())});
-    else
-      this->op(Code::LoadImm, {condition, 1});
-  }
-  if (trip < 0 && carried < int64_t(op.getNumResults()))
-    return op.emitOpError() << "stacks outputs of an unbounded loop, which is not supported: a trip count is needed";
-  if (trip < 0 && condition < 0)
-    return op.emitOpError() << "never ends";
-  // Carried values: the body reads `current`, the next ones are copied to `next`.
-  SmallVector<int64_t> current, next;
-  for (auto [arg, init, result] : llvm::zip(block.getArguments(), op.getInits(), op.getResults())) {
-    int64_t c = buffer(arg), n = newBuffer();
-    current.push_back(c);
-    next.push_back(n);
-    bindDims(init.getType(), arg.getType());
-    int64_t bytes = bytesRegister(init.getType());
-    if (auto it = plan.carried.find(arg); it != plan.carried.end()) {
-      llvm::SaveAndRestore guard(inPrologue, true);
-      int64_t first = reg(it->second.first), second = reg(it->second.second), size = bytesRegister(arg.getType());
-      this->op(Code::ArenaAt, {c, first, size});
-      this->op(Code::ArenaAt, {n, second, size});
-    } else {
-      this->op(Code::Alloc, {c, bytes});
-    }
-    this->op(Code::Copy, {c, buffer(init), bytes});
-  }
-  SmallVector<Value> scans(op.getResults().drop_front(carried));
-  for (Value scan : scans) { // room for `trip` slices, whatever count comes out
-    SmallVector<AffineExpr> dims = getDims(scan.getType());
-    dims[0] = op.getTrip()->getExprs()[0];
-    auto full = getTensorType(dims, cast<RankedTensorType>(scan.getType()).getElementType());
-    if (plan.offsets.count(scan) && full == scan.getType())
-      allocate(scan);
-    else
-      this->op(Code::Alloc, {buffer(scan), bytesRegister(full)});
-  }
-  this->op(Code::LoadImm, {iteration, 0});
-  size_t head = body.size();
-  SmallVector<size_t> exits;
-  if (trip >= 0) {
-    int64_t more = newRegister();
-    this->op(Code::CmpLt, {more, iteration, trip});
-    this->op(Code::JumpIfZero, {more, 0});
-    exits.push_back(body.size() - 1);
-  }
-  if (condition >= 0) {
-    this->op(Code::JumpIfZero, {condition, 0});
-    exits.push_back(body.size() - 1);
-  }
-  {
-    ScopeGuard scope(*this);
-    if (failed(this->block(block)))
-      return failure();
-    for (auto [value, scan] : llvm::zip(yield.getValues().drop_front(carried), scans)) {
-      int64_t bytes = bytesRegister(value.getType()), offset = newRegister(), slice = newBuffer();
-      this->op(Code::Mul, {offset, iteration, bytes});
-      this->op(Code::View, {slice, buffer(scan), offset, bytes});
-      this->op(Code::Copy, {slice, buffer(value), bytes});
-    }
-    for (auto [k, value] : llvm::enumerate(yield.getValues().take_front(carried))) {
-      int64_t bytes = bytesRegister(value.getType());
-      if (!plan.carried.count(block.getArgument(k)))
-        this->op(Code::Alloc, {next[k], bytes});
-      this->op(Code::Copy, {next[k], buffer(value), bytes});
-    }
-    for (int64_t k = 0; k < carried; ++k) {
-      bindDims(yield.getValues()[k].getType(), block.getArgument(k).getType());
-      this->op(Code::Swap, {current[k], next[k]});
-    }
-    if (yield.getCondition())
-      this->op(Code::Move, {condition, scalar(yield.getCondition())});
-    int64_t one = imm(1);
-    this->op(Code::Add, {iteration, iteration, one});
-    this->op(Code::Jump, {int64_t(head)});
-  }
-  for (size_t exit : exits)
-    body[exit] = body.size();
-  if (int64_t(op.getCount()) >= 0)
-    this->op(Code::Move, {symbolRegister(op.getCount()), iteration});
-  for (int64_t k = 0; k < carried; ++k) {
-    bindDims(block.getArgument(k).getType(), op.getResult(k).getType());
-    this->op(Code::View, {buffer(op.getResult(k)), current[k], imm(0), bytesRegister(op.getResult(k).getType())});
-  }
-  return success();
-}
-
-LogicalResult Builder_::operation(Operation *op) {
-  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case([&](KernelOp k) { return kernel(k); })
-      .Case([&](ConstantOp) { return success(); })
-      .Case([&](ReshapeOp reshape) {
-        if (!symbols.provablyEqual(getNumElements(reshape.getX().getType()), getNumElements(reshape.getType()))) {
-          int64_t r = newRegister(), x = reg(getNumElements(reshape.getX().getType())),
-                  y = reg(getNumElements(reshape.getType()));
-          this->op(Code::CmpEq, {r, x, y});
-          std::string message;
-          llvm::raw_string_ostream os(message);
-          os << "a reshape from " << reshape.getX().getType() << " to " << reshape.getType()
-             << " needs equal element counts";
-          this->op(Code::Check, {r, text(message)});
-        }
-        buffers[reshape.getResult()] = buffer(reshape.getX());
-        return success();
-      })
-      .Case([&](RebindOp rebind) {
-        bindDims(rebind.getX().getType(), rebind.getType());
-        buffers[rebind.getResult()] = buffer(rebind.getX());
-        return success();
-      })
-      .Case([&](BindOp bind) {
-        auto type = cast<RankedTensorType>(bind.getX().getType());
-        for (auto [element, id] : llvm::zip(bind.getElements(), bind.getSymbols())) {
-          SymbolOp symbol = symbols.get(id);
-          int64_t r = symbolRegister(id);
-          this->op(Code::Read, {r, buffer(bind.getX()), imm(element), int64_t(dtypeOf(type.getElementType()))});
-          int64_t low = newRegister(), high = newRegister(), ok = newRegister();
-          this->op(Code::CmpLe, {low, imm(symbol.getMin()), r});
-          this->op(Code::CmpLe, {high, r, imm(symbol.getMax())});
-          this->op(Code::And, {ok, low, high});
-          this->op(Code::Check, {ok, text(("size " + symbol.getName() + " must be " + Twine(symbol.getMin()) + ".." +
-                                         Twine(symbol.getMax())).str())});
-        }
-        return success();
-      })
-      .Case([&](CheckOp check) {
-        this->op(Code::Check, {reg(check.getExpr().getExprs()[0]), text(check.getMessage())});
-        return success();
-      })
-      .Case([&](TestOp test) {
-        int64_t x = reg(test.getExpr().getExprs()[0]), zero = imm(0), r = scalar(test.getResult());
-        switch (test.getKind()) {
-        case CmpKind::eq: this->op(Code::CmpEq, {r, x, zero}); break;
-        case CmpKind::ne: this->op(Code::CmpNe, {r, x, zero}); break;
-        case CmpKind::lt: this->op(Code::CmpLt, {r, x, zero}); break;
-        case CmpKind::le: this->op(Code::CmpLe, {r, x, zero}); break;
-        case CmpKind::gt: this->op(Code::CmpLt, {r, zero, x}); break;
-        case CmpKind::ge: this->op(Code::CmpLe, {r, zero, x}); break;
-        }
-        return success();
-      })
-      .Case([&](ReadScalarOp read) {
-        int64_t raw = newRegister();
-        auto type = cast<RankedTensorType>(read.getX().getType());
-        this->op(Code::Read, {raw, buffer(read.getX()), imm(0), int64_t(dtypeOf(type.getElementType()))});
-        this->op(Code::CmpNe, {scalar(read.getResult()), raw, imm(0)});
-        return success();
-      })
-      .Case([&](arith::ConstantOp constant) -> LogicalResult {
-        auto value = dyn_cast<IntegerAttr>(constant.getValue());
-        if (!value)
-          return op->emitOpError() << "is not an integer";
-        this->op(Code::LoadImm, {scalar(constant.getResult()), int64_t(value.getValue().getZExtValue())});
-        return success();
-      })
-      .Case([&](scf::IfOp branch) { return ifOp(branch); })
-      .Case([&](LoopOp l) { return loop(l); })
-      .Case([&](ZipMapOp zip) {
-        Words words = {hostValue(zip.getResult())};
-        tensorOperand(words, zip.getX());
-        SmallVector<int64_t> keys;
-        bool isString = !zip.getKeys().empty() && isa<StringAttr>(zip.getKeys()[0]);
-        for (Attribute key : zip.getKeys())
-          keys.push_back(isString ? text(cast<StringAttr>(key).getValue()) : cast<IntegerAttr>(key).getInt());
-        OpBuilder b(context);
-        auto type = RankedTensorType::get({int64_t(keys.size())}, b.getI64Type());
-        auto attr = DenseElementsAttr::get(type, ArrayRef<int64_t>(keys));
-        words.push_back(int64_t(isString ? DType::String : DType::I64));
-        words.push_back(constantBuffer(attr, type, {}));
-        words.push_back(keys.size());
-        Words full = {int64_t(HostOpCode::ZipMap), text("ZipMap"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
-        return success();
-      })
-      .Case([&](StringLookupOp lookup) {
-        Words words = {hostValue(lookup.getResult())};
-        tensorOperand(words, lookup.getIndices());
-        SmallVector<int64_t> offsets;
-        for (Attribute s : lookup.getTable())
-          offsets.push_back(text(cast<StringAttr>(s).getValue()));
-        OpBuilder b(context);
-        auto type = RankedTensorType::get({int64_t(offsets.size())}, b.getI64Type());
-        words.push_back(constantBuffer(DenseElementsAttr::get(type, ArrayRef<int64_t>(offsets)), type, {}));
-        words.push_back(offsets.size());
-        Words full = {int64_t(HostOpCode::StringLookup), text("StringLookup"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
-        return success();
-      })
-      .Case([&](TopKOp topk) {
-        allocate(topk.getValues());
-        allocate(topk.getIndices());
-        Words words;
-        tensorOperand(words, topk.getX());
-        tensorOperand(words, topk.getValues());
-        tensorOperand(words, topk.getIndices());
-        words.insert(words.end(), {int64_t(topk.getAxis()), topk.getLargest(), topk.getSorted()});
-        Words full = {int64_t(HostOpCode::TopK), text("TopK"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
-        return success();
-      })
-      .Case([&](NonZeroOp nonZero) {
-        Words words;
-        tensorOperand(words, nonZero.getX());
-        words.push_back(buffer(nonZero.getResult()));
-        words.push_back(symbolRegister(nonZero.getCount()));
-        Words full = {int64_t(HostOpCode::NonZero), text("NonZero"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
-        return success();
-      })
-      .Case<scf::YieldOp, LoopYieldOp>([&](auto) { return success(); })
-      .Case([&](func::ReturnOp ret) { return returnOp(ret); })
-      .Default([&](Operation *other) {
-        return other->emitOpError() << "has no place in the host program (it should be in a kernel)";
-      });
-}
-
-LogicalResult Builder_::block(Block &block) {
+LogicalResult ProgramBuilder::block(Block &block) {
   for (Operation &op : block)
     if (failed(operation(&op)))
       return failure();
   return success();
 }
 
-LogicalResult Builder_::returnOp(func::ReturnOp op) {
+LogicalResult ProgramBuilder::returnOp(func::ReturnOp op) {
   for (auto [i, value] : llvm::enumerate(op.getOperands())) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
     if (!type || isa<StringType>(type.getElementType())) {
@@ -742,7 +288,7 @@ LogicalResult Builder_::returnOp(func::ReturnOp op) {
   return success();
 }
 
-FailureOr<HostProgram> Builder_::build() {
+FailureOr<HostProgram> ProgramBuilder::build() {
   main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError() << "has no function @main";
@@ -797,6 +343,4 @@ FailureOr<HostProgram> Builder_::build() {
   return std::move(program);
 }
 
-} // namespace
-
-FailureOr<HostProgram> smelt::buildHostProgram(ModuleOp module) { return Builder_(module).build(); }
+FailureOr<HostProgram> smelt::buildHostProgram(ModuleOp module) { return ProgramBuilder(module).build(); }

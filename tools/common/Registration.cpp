@@ -9,9 +9,13 @@
 //===----------------------------------------------------------------------===//
 #include "tools/common/Registration.h"
 #include "dialects/smelt/Dialect.h"
+#include "codegen/cpu/Model.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/form/Passes.h"
+#include "passes/layout/Passes.h"
+#include "passes/schedule/Passes.h"
 #include "passes/simplify/Passes.h"
 
 void smelt::registerDialects(mlir::DialectRegistry &registry) {
@@ -23,4 +27,14 @@ void smelt::registerDialects(mlir::DialectRegistry &registry) {
 void smelt::registerPasses() {
   mlir::registerAllPasses();
   smelt::registerSimplifyPassesAndPipeline();
+  smelt::registerFormKernelsPass();
+  mlir::registerPass([] { return smelt::createChannelsLastPass(); });
+  // Passes that ask a target get a fixed one here, so that tests do not depend
+  // on the machine.
+  static const codegen::cpu::CpuModel target = [] {
+    std::string error;
+    return codegen::cpu::CpuModel(*codegen::cpu::getTarget("x86-64-v4", error));
+  }();
+  mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
+  mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
 }
