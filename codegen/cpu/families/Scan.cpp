@@ -3,64 +3,96 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-//   smelt.kernel { y = cumsum(x) axis }  ->  per row: acc += x[i]; y[i] = acc
+//   smelt.kernel { y = cumsum(f(x)) {axis}; yield h(y) }
+//     -> for line (all other dims): sum = 0; for i along axis: sum += f(x)[i]
 //
-// A row is one line along the axis; sums run in order, in the carried type.
+// Where the axis is not the last dim, a vector of neighbouring lines runs at
+// once.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cpu/families/Contraction.h"
 #include "codegen/cpu/families/Loops.h"
 
 using namespace mlir;
-using namespace smelt;
-using namespace smelt::codegen;
-using namespace smelt::codegen::cpu;
+
+namespace smelt::codegen::cpu {
 
 namespace {
 
+RankedTensorType tensorType(Value v) { return cast<RankedTensorType>(v.getType()); }
+
 CumSumOp getRoot(KernelOp kernel) {
-  Operation *yield = kernel.getBody().front().getTerminator();
-  return yield->getNumOperands() == 1 ? yield->getOperand(0).getDefiningOp<CumSumOp>() : CumSumOp();
+  CumSumOp root;
+  for (Operation &op : kernel.getBody().front())
+    if (auto scan = dyn_cast<CumSumOp>(op)) {
+      if (root)
+        return {};
+      root = scan;
+    }
+  return root;
 }
 
 std::optional<Plan> planScan(KernelOp kernel, const CpuTarget &target) {
-  CumSumOp root = getRoot(kernel);
-  if (!root || !llvm::all_of(kernel.getBody().front(), [&](Operation &op) {
-        return &op == root.getOperation() || isa<ScalarBodyInterface, ConstantOp, BroadcastOp, YieldOp>(op);
-      }))
+  CumSumOp op = getRoot(kernel);
+  if (!op || !isEpilogueOf(kernel, op) || !isComputableAround(kernel, op) || tensorType(op.getX()).getRank() < 1)
     return std::nullopt;
+  SmallVector<AffineExpr> dims = getDims(op.getType());
+  int64_t axis = op.getAxis(), last = int64_t(dims.size()) - 1;
   Builder b(kernel.getContext());
-  SmallVector<AffineExpr> dims = getDims(root.getType());
-  AffineExpr rows = b.getAffineConstantExpr(1);
-  for (auto [i, dim] : llvm::enumerate(dims))
-    if (int64_t(i) != int64_t(root.getAxis()))
-      rows = rows * dim;
+  AffineExpr lines = b.getAffineConstantExpr(1);
+  for (auto [d, size] : llvm::enumerate(dims))
+    if (int64_t(d) != axis && int64_t(d) != last)
+      lines = lines * size;
   Plan plan;
-  plan.grid = rows.ceilDiv(64);
+  plan.grid = lines;
   return plan;
 }
 
-LogicalResult emitScan(KernelContext &context) {
-  Emitter &e = context.e;
-  CumSumOp root = getRoot(context.kernel);
-  int64_t axis = root.getAxis();
-  SmallVector<Value> sizes = e.sizes(root.getResult()), others;
-  for (auto [i, size] : llvm::enumerate(sizes))
-    if (int64_t(i) != axis)
-      others.push_back(size);
-  Value rows = e.num(1);
-  for (Value size : others)
-    rows = e.mul(rows, size);
-  auto type = cast<RankedTensorType>(root.getType());
-  Type carried = carriedType(type.getElementType());
-  bool isUns = isUnsigned(type.getElementType());
-  e.forLoop(e.mul(context.wgBegin, e.num(64)), e.min(rows, e.mul(context.wgEnd, e.num(64))), e.num(1), [&](Value row) {
-    SmallVector<Value> at = e.delinearize(row, others);
-    at.insert(at.begin() + axis, e.num(0));
-    e.forLoop(e.num(0), sizes[axis], e.num(1), e.constantLike(carried, 0), [&](Value i, ValueRange acc) -> SmallVector<Value> {
-      at[axis] = root.getReverse() ? e.sub(e.sub(sizes[axis], e.num(1)), i) : i;
-      Value next = e.combine(ReduceKind::sum, acc[0], e.element(root.getX(), at), isUns);
-      e.store(context.outputs[0], at, root.getExclusive() ? acc[0] : next, -1);
-      return {next};
+LogicalResult emitScan(KernelContext &ctx) {
+  Emitter &e = ctx.e;
+  CumSumOp op = getRoot(ctx.kernel);
+  RankedTensorType type = tensorType(op.getResult());
+  Type acc = carriedType(type.getElementType());
+  int64_t axis = op.getAxis(), last = type.getRank() - 1;
+  SmallVector<Value> sizes = e.sizes(op.getResult()), lineSizes;
+  SmallVector<int64_t> lineDims;
+  for (int64_t d = 0; d <= last; ++d)
+    if (d != axis && d != last) {
+      lineDims.push_back(d);
+      lineSizes.push_back(sizes[d]);
+    }
+  Value result = op.getResult();
+  auto yielded = ctx.kernel.getBody().front().getTerminator()->getOperands();
+  unsigned lanes = 1;
+  if (axis != last) {
+    e.setSource(result, [](ArrayRef<Value>, unsigned, int64_t) { return Value(); });
+    if (e.vectorizes(op.getX(), last) && llvm::all_of(yielded, [&](Value v) { return e.vectorizes(v, last); }))
+      lanes = chooseLanes(ctx.target, widestCarried(ctx.kernel), getDim(type, last));
+  }
+  e.forLoop(ctx.wgBegin, ctx.wgEnd, e.num(1), [&](Value line) {
+    SmallVector<Value> index(type.getRank());
+    for (auto [d, i] : llvm::zip(lineDims, e.delinearize(line, lineSizes)))
+      index[d] = i;
+    auto run = [&](unsigned width) {
+      Type vector = width > 1 ? Type(VectorType::get({int64_t(width)}, acc)) : acc;
+      e.forLoop(e.num(0), sizes[axis], e.num(1), ValueRange(e.constantLike(vector, 0)),
+                [&](Value step, ValueRange carried) -> SmallVector<Value> {
+                  SmallVector<Value> at(index);
+                  at[axis] = op.getReverse() ? e.sub(e.sub(sizes[axis], e.num(1)), step) : step;
+                  Value x = e.element(op.getX(), at, width, last);
+                  Value next = e.combine(ReduceKind::sum, carried[0], x, isUnsigned(type.getElementType()));
+                  Value here = op.getExclusive() ? carried[0] : next;
+                  e.setSource(result, [=](ArrayRef<Value>, unsigned, int64_t) { return here; });
+                  for (auto [output, value] : llvm::zip(ctx.outputs, yielded))
+                    e.store(output, at, e.element(value, at, width, last), last);
+                  return {next};
+                });
+    };
+    if (axis == last)
+      return run(1);
+    vectorLoop(e, e.num(0), sizes[last], lanes, [&](Value i, unsigned width) {
+      index[last] = i;
+      run(width);
     });
   });
   return success();
@@ -68,4 +100,6 @@ LogicalResult emitScan(KernelContext &context) {
 
 } // namespace
 
-const Family smelt::codegen::cpu::scanFamily = {"scan", planScan, emitScan};
+const Family scanFamily = {"scan", planScan, emitScan};
+
+} // namespace smelt::codegen::cpu

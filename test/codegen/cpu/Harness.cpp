@@ -8,6 +8,7 @@
 #include "codegen/cpu/Lower.h"
 #include "dialects/smelt/Constants.h"
 #include "dialects/smelt/KernelInfo.h"
+#include "dialects/smelt/eval/Evaluator.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -65,13 +66,13 @@ static double threadSeconds() {
   return now.tv_sec + now.tv_nsec * 1e-9;
 }
 
-static int64_t evaluate(AffineExpr e, const std::vector<int64_t> &symbols) {
+static int64_t evaluateExpr(AffineExpr e, const std::vector<int64_t> &symbols) {
   if (auto constant = dyn_cast<AffineConstantExpr>(e))
     return constant.getValue();
   if (auto symbol = dyn_cast<AffineSymbolExpr>(e))
     return symbols.at(symbol.getPosition());
   auto binary = cast<AffineBinaryOpExpr>(e);
-  int64_t x = evaluate(binary.getLHS(), symbols), y = evaluate(binary.getRHS(), symbols);
+  int64_t x = evaluateExpr(binary.getLHS(), symbols), y = evaluateExpr(binary.getRHS(), symbols);
   switch (e.getKind()) {
   case AffineExprKind::Add: return x + y;
   case AffineExprKind::Mul: return x * y;
@@ -138,6 +139,32 @@ Kernel::Kernel(const KernelText &text, const std::vector<std::pair<unsigned, std
 
 Kernel::~Kernel() = default;
 
+std::vector<std::vector<char>> Kernel::evaluate(const std::vector<void *> &operands,
+                                                const std::vector<int64_t> &symbols) const {
+  eval::Evaluator evaluator(*impl->module);
+  eval::SymbolEnv env = evaluator.makeEnv();
+  for (auto [id, value] : llvm::enumerate(symbols))
+    env.bind(id, value);
+  SmallVector<eval::HostTensor> tensors;
+  for (auto [operand, data] : llvm::zip(impl->kernel.getOperands(), operands)) {
+    auto type = cast<RankedTensorType>(operand.getType());
+    SmallVector<int64_t> shape;
+    int64_t count = 1;
+    for (AffineExpr dim : getDims(type)) {
+      shape.push_back(evaluateExpr(dim, symbols));
+      count *= shape.back();
+    }
+    size_t bytes = count * getElementBytes(type.getElementType());
+    tensors.push_back(eval::HostTensor::copy(type.getElementType(), shape, ArrayRef(static_cast<char *>(data), bytes)));
+  }
+  auto results = evaluator.evaluateOp(impl->kernel, tensors, env);
+  check(succeeded(results), "cannot evaluate: " + evaluator.getError().str());
+  std::vector<std::vector<char>> bytes;
+  for (const eval::HostTensor &result : *results)
+    bytes.emplace_back(result.getBytes().begin(), result.getBytes().end());
+  return bytes;
+}
+
 std::string Kernel::assembly() const {
   OwningOpRef<ModuleOp> code = ModuleOp::create(impl->kernel.getLoc());
   check(succeeded(emitKernelFunction(*code, impl->kernel, "k", impl->target)), "cannot emit");
@@ -152,7 +179,7 @@ int64_t Kernel::run(const std::vector<void *> &buffers, const std::vector<int64_
   std::vector<int64_t> values;
   for (int64_t id : impl->symbolIds)
     values.push_back(symbols.at(id));
-  int64_t grid = evaluate(getGrid(impl->kernel), symbols), scratchBytes = evaluate(getScratch(impl->kernel), symbols);
+  int64_t grid = evaluateExpr(getGrid(impl->kernel), symbols), scratchBytes = evaluateExpr(getScratch(impl->kernel), symbols);
   int64_t status = 0;
   for (unsigned part = 0; part < parts; ++part) {
     // The thread's status block lies before its scratch, which is 64-byte aligned

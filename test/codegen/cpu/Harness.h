@@ -53,6 +53,9 @@ public:
   /// Runs all workgroups in `parts` ranges, each with a fresh scratch; `symbols`
   /// by id. Returns the status word.
   int64_t run(const std::vector<void *> &buffers, const std::vector<int64_t> &symbols = {}, unsigned parts = 1);
+  /// What the evaluator says of the same operands: the bytes of every result.
+  std::vector<std::vector<char>> evaluate(const std::vector<void *> &operands,
+                                          const std::vector<int64_t> &symbols = {}) const;
   std::string assembly() const;
   double compileMilliseconds = 0;
 
