@@ -46,7 +46,9 @@ KernelOp formKernel(Operation *op, OpBuilder &builder) {
   builder.setInsertionPoint(op);
   SmallVector<Value> inputs, splats;
   for (Value operand : op->getOperands()) {
-    if (operand.getDefiningOp<ConstantOp>() && getSplatValue(operand)) {
+    // Generators that walk their operands' memory get constants as buffers too.
+    bool canInline = !isa<RecurrentOp, TreeEnsembleOp, ScatterElementsOp, ScatterNDOp>(op);
+    if (canInline && operand.getDefiningOp<ConstantOp>() && getSplatValue(operand)) {
       if (!llvm::is_contained(splats, operand))
         splats.push_back(operand);
     } else if (!llvm::is_contained(inputs, operand)) {

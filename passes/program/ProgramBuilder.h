@@ -70,13 +70,19 @@ private:
     collectSymbols(expr, ids);
     return llvm::all_of(ids, [&](int64_t id) { return isEntrySymbol(id); });
   }
+  /// Does the symbol follow from the inputs' shapes? Derived symbols build on each
+  /// other, so answers are kept; all inputs are bound before the first question.
   bool isEntrySymbol(int64_t id) {
     if (entrySymbols.contains(id))
       return true;
     SymbolOp symbol = symbols.get(id);
     if (!symbol.getDerive())
       return false;
-    return llvm::all_of(symbol.getExprs()->getExprs(), [&](mlir::AffineExpr e) { return isEntry(e); });
+    if (auto it = derivedEntry.find(id); it != derivedEntry.end())
+      return it->second;
+    bool result =
+        llvm::all_of(symbol.getExprs()->getExprs(), [&](mlir::AffineExpr e) { return isEntry(e); });
+    return derivedEntry[id] = result;
   }
   int64_t symbolRegister(int64_t id) {
     auto [it, isNew] = symbolRegisters.try_emplace(id, 0);
@@ -143,6 +149,7 @@ private:
   int64_t program_registers = 0, program_buffers = 0, hostValueCount = 0, maxSymbols = 0;
   llvm::StringMap<int64_t> texts;
   llvm::DenseSet<int64_t> entrySymbols;
+  llvm::DenseMap<int64_t, bool> derivedEntry;
   llvm::DenseMap<int64_t, int64_t> symbolRegisters;
   llvm::DenseMap<mlir::AffineExpr, int64_t> entryExprs;
   std::vector<llvm::DenseMap<mlir::AffineExpr, int64_t>> exprScopes{1};

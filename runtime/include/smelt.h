@@ -176,7 +176,8 @@ SMELT_API uint32_t smelt_context_threads(const smelt_context *context);
 SMELT_API void smelt_context_set_deadline_ms(smelt_context *context, uint64_t milliseconds);
 
 // Binds caller's memory; nothing is copied, and it must stay as it is until the
-// run is over. Dtype, rank, dims, byte size and alignment are checked.
+// run is over. Dtype, rank, dims, byte size and alignment are checked; a tensor of
+// one element of any rank is taken for a scalar.
 SMELT_API int smelt_bind_input(smelt_context *context, size_t index, const smelt_tensor *tensor,
                                smelt_error *err);
 // For sequences, maps, optionals and string tensors; the context keeps it.
