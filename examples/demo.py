@@ -35,9 +35,10 @@ class Demo:
         if show:
             print("$", " ".join(command).replace(self.smelt, "smelt", 1), flush=True)
         begin = time.perf_counter()
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if show else subprocess.PIPE, text=True)
         if done.returncode:
             print(done.stdout, end="")
+            print(done.stderr or "", end="", file=sys.stderr)
             print(f"demo: {' '.join(command)} ended with status {done.returncode}", file=sys.stderr)
             sys.exit(done.returncode if done.returncode > 0 else 70)
         return done.stdout, time.perf_counter() - begin
@@ -54,8 +55,8 @@ class Demo:
         self.call(self.smelt, "run", exe, "--input", f"{name}=@{given}", "--output", f"{output}=@{result}", show=show)
         return np.load(result)
 
-    def bench(self, exe):
-        print("".join(f"  {line}\n" for line in self.call(exe, "--bench")[0].splitlines()))
+    def bench(self, exe, *options):
+        print("".join(f"  {line}\n" for line in self.call(exe, "--bench", *options)[0].splitlines()))
 
 
 def compare(pairs, reference):
@@ -137,7 +138,7 @@ def magika(demo):
         pairs.append((got, reference.run(None, {"bytes": np.load(given)})[0]))
         print(f"  {os.path.relpath(path, HERE.parent):28} {config['target_labels_space'][got.argmax()]}, with {got.max():.1%}")
     compare(pairs, "ONNX Runtime")
-    demo.bench(exe)
+    demo.bench(exe, "--dim", f"{reference.get_inputs()[0].shape[0]}=1")
 
 
 def main():
