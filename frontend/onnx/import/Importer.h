@@ -125,12 +125,15 @@ public:
       return OpTy::create(b, loc, result, xs[0], attrs...);
     }
   }
-  /// NumPy broadcasting. Of two symbolic sizes that meet either may be 1 at run
-  /// time; where a range excludes that they are equal, and the operand whose
-  /// size is named otherwise goes through `rebind`, which checks it.
+  /// NumPy broadcasting. Of two symbolic sizes that meet, each may be 1 at run
+  /// time, so the result's is a choice, unless ranges decide: sizes that cannot
+  /// be 1 are equal (`rebind` checks it), and a size of at most 1 (min(N, 1), a
+  /// slice of one) is taken as 1.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> unifyBroadcast(llvm::SmallVectorImpl<mlir::Value> &operands);
   /// The same without the rebinds.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> broadcastDims(mlir::ValueRange operands);
+  /// 0 or 1, which of them is known at run time.
+  bool isZeroOrOne(mlir::AffineExpr dim);
   mlir::Value add(mlir::Value x, mlir::Value y) { return elementwise<AddOp>({x, y}); }
   mlir::Value sub(mlir::Value x, mlir::Value y) { return elementwise<SubOp>({x, y}); }
   mlir::Value mul(mlir::Value x, mlir::Value y) { return elementwise<MulOp>({x, y}); }

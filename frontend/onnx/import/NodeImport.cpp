@@ -168,6 +168,10 @@ static std::string shapeText(NodeImport &n, Value value) {
   return text;
 }
 
+bool NodeImport::isZeroOrOne(AffineExpr dim) {
+  return !isa<AffineConstantExpr>(dim) && symbols().range(dim).max <= 1;
+}
+
 FailureOr<SmallVector<AffineExpr>> NodeImport::broadcastDims(ValueRange operands) {
   size_t rank = 0;
   for (Value x : operands) {
@@ -184,11 +188,13 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::broadcastDims(ValueRange operands
       AffineExpr &have = result[at];
       if (dim == num(1) || dim == have)
         continue;
-      if (have == num(1)) {
+      if (have == num(1) || isZeroOrOne(have)) {
         have = dim;
         from[at] = x;
         continue;
       }
+      if (isZeroOrOne(dim))
+        continue;
       bool haveStatic = isa<AffineConstantExpr>(have), dimStatic = isa<AffineConstantExpr>(dim);
       if (haveStatic && dimStatic)
         return error("shapes " + shapeText(*this, from[at]) + " and " + shapeText(*this, x) + " do not broadcast",
@@ -218,9 +224,9 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::unifyBroadcast(SmallVectorImpl<Va
       AffineExpr want = (*result)[result->size() - ds.size() + i];
       if (dim == num(1) || dim == want)
         continue;
-      if (symbols().range(dim).min < 2)
+      if (!isZeroOrOne(dim) && symbols().range(dim).min < 2)
         continue; // 1 or the result's: the run decides
-      dim = want;
+      dim = isZeroOrOne(dim) ? num(1) : want;
       changed = true;
     }
     if (changed)
@@ -315,8 +321,12 @@ Value NodeImport::broadcast(Value x, ArrayRef<AffineExpr> dims) {
   SmallVector<AffineExpr> have = this->dims(x);
   for (auto [i, dim] : llvm::enumerate(have)) {
     AffineExpr want = dims[dims.size() - have.size() + i];
-    if (dim != num(1) && symbols().range(dim).min >= 2)
-      dim = want; // a size of another name; one that may be 1 may also stretch
+    if (dim == num(1) || dim == want)
+      continue;
+    if (isZeroOrOne(dim))
+      dim = num(1);
+    else if (symbols().range(dim).min >= 2)
+      dim = want; // else it is 1 or the result's: the run decides
   }
   x = rebind(x, have);
   RankedTensorType to = getTensorType(dims, elem(x));
@@ -444,6 +454,10 @@ Value NodeImport::matmul(Value x, Value y, bool transposeLhs, bool transposeRhs,
   SmallVector<AffineExpr> result(std::max(p, q), num(1));
   for (size_t back = 3; back <= result.size(); ++back) {
     AffineExpr one = num(1), *s = back <= p ? &a[p - back] : &one, *t = back <= q ? &b[q - back] : &one;
+    if (*s != *t && isZeroOrOne(*s))
+      *s = num(1);
+    if (*s != *t && isZeroOrOne(*t))
+      *t = num(1);
     if (*s != num(1) && *t != num(1) && failed(unify(*s, *t)))
       return {};
     result[result.size() - back] = *s != num(1) ? *s : *t;

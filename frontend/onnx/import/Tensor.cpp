@@ -122,14 +122,14 @@ struct Cut {
   int64_t step;
 
   /// `index` as a position in [low, dim + highOffset].
-  AffineExpr position(AffineExpr index, int64_t low, int64_t highOffset) {
+  AffineExpr position(AffineExpr index, AffineExpr low, int64_t highOffset) {
     DimSymbols &symbols = n.symbols();
     AffineExpr high = dim + highOffset;
     if (auto value = asConstant(index)) {
       if (*value > kMaxDim)
         return high;
       if (*value < -kMaxDim)
-        return n.num(low);
+        return low;
       if (*value < 0)
         index = dim + *value;
     } else {
@@ -139,7 +139,7 @@ struct Cut {
       else if (range.min < 0)
         index = symbols.select(symbols.max(-index, n.num(0)), dim + index, index);
     }
-    return symbols.max(symbols.min(index, high), n.num(low));
+    return index == high ? high : symbols.max(symbols.min(index, high), low);
   }
 
   /// The first element's position and the number of elements.
@@ -147,11 +147,12 @@ struct Cut {
     DimSymbols &symbols = n.symbols();
     auto simplify = [&](AffineExpr e) { return simplifyAffineExpr(e, 0, symbols.size()); };
     if (step > 0) {
-      AffineExpr first = position(start, 0, 0), last = position(end, 0, 0);
+      AffineExpr first = position(start, n.num(0), 0), last = position(end, n.num(0), 0);
       AffineExpr count = symbols.max(simplify(last - first), n.num(0));
       return {first, step == 1 ? count : simplify(count.ceilDiv(step))};
     }
-    AffineExpr first = position(start, 0, -1), last = position(end, -1, -1);
+    // The last element, or -1 where there is none.
+    AffineExpr first = position(start, symbols.min(n.num(0), dim - 1), -1), last = position(end, n.num(-1), -1);
     AffineExpr count = symbols.max(simplify(first - last), n.num(0));
     return {first, step == -1 ? count : simplify(count.ceilDiv(-step))};
   }
