@@ -25,7 +25,7 @@ config.substitutions += [
     ("%smelt_lib", config.smelt_lib),
 ]
 config.available_features.add(platform.machine())
-for tool in ("smelt", "smelt-opt", "smelt-reduce", "smelt-lsp-server"):
+for tool in ("smelt", "smelt-opt", "smelt-reduce", "smelt-lsp-server", "smelt-test-import"):
     if os.path.exists(os.path.join(config.smelt_bin, tool)):
         config.available_features.add(tool)
 corpus = os.environ.get("SMELT_CORPUS")
