@@ -176,6 +176,8 @@ mlir::LogicalResult importBlackman(NodeImport &n);
 mlir::LogicalResult importAffineGrid(NodeImport &n);
 mlir::LogicalResult importGridSample(NodeImport &n);
 mlir::LogicalResult importCol2Im(NodeImport &n);
+mlir::LogicalResult importNonMaxSuppression(NodeImport &n);
+mlir::LogicalResult importRoiAlign(NodeImport &n);
 
 } // namespace smelt::onnx
 

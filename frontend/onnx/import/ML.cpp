@@ -27,7 +27,7 @@ static FailureOr<Value> featureRow(NodeImport &n, Value x, ArrayRef<double> valu
 /// Numeric input of rank 1 or 2 as f32 (f64 stays).
 static FailureOr<Value> numeric(NodeImport &n, size_t i = 0) {
   Value x = n.in(i);
-  if (failed(expectRank(n, x, 1, 2, "X")))
+  if (failed(requireInputs(n, {i})) || failed(expectRank(n, x, 1, 2, "X")))
     return failure();
   if (!n.elem(x).isIntOrFloat())
     return n.error("X is not numeric, want floats or integers");

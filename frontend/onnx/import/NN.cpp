@@ -7,7 +7,7 @@
 // the kernel former's work. Output sizes and auto_pad are expressions, so one
 // import serves every input size. Pools stand in Pool.cpp, norms in Norm.cpp,
 // attention in Attention.cpp, Fourier transforms in Signal.cpp, sampling in
-// Sampling.cpp.
+// Sampling.cpp, boxes in Detection.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
@@ -293,9 +293,9 @@ llvm::ArrayRef<OpRow> nnOps() {
       {"", "AffineGrid", 20, 2, 2, importAffineGrid},
       {"", "GridSample", 16, 2, 2, importGridSample},
       {"", "Col2Im", 18, 3, 3, importCol2Im},
-      {"", "RoiAlign", 10, 3, 3, refuse},
+      {"", "RoiAlign", 10, 3, 3, importRoiAlign},
       {"", "MaxRoiPool", 1, 2, 2, refuse},
-      {"", "NonMaxSuppression", 10, 2, 5, refuse},
+      {"", "NonMaxSuppression", 10, 2, 5, importNonMaxSuppression},
       {"", "DeformConv", 19, 3, 5, refuse},
   };
   return rows;
