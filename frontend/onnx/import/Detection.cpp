@@ -58,9 +58,7 @@ LogicalResult importNonMaxSuppression(NodeImport &n) {
     if (n.hasIn(i) && (failed(expectRank(n, n.in(i), 0, 1, "a threshold")) ||
                        failed(expectShape(n, n.in(i), Dims(n.rank(n.in(i)), n.num(1)), "a threshold"))))
       return failure();
-  auto scalar = [&](size_t i, Type type) {
-    return n.hasIn(i) ? n.reshape(n.in(i), {}) : n.scalar(type, 0);
-  };
+  auto scalar = [&](size_t i, Type type) { return n.hasIn(i) ? n.reshape(n.in(i), {}) : n.scalar(type, 0); };
   Value most = n.cast(scalar(2, i64), i64), overlap = scalar(3, elem), threshold = scalar(4, elem);
 
   AffineExpr batch = sd[0], classes = sd[1], k = sd[2];
@@ -77,19 +75,19 @@ LogicalResult importNonMaxSuppression(NodeImport &n) {
   Dims dims = {batch, classes, k};
   auto sorted = TopKOp::create(n.b, n.loc, getTensorType(dims, elem), getTensorType(dims, i64), scores, 2, true, true);
   Value picks = n.reshape(sorted.getIndices(), {batch, classes * k, n.num(1)});
-  Value rows = make<GatherNDOp>(n, {batch, classes * k, n.num(4)}, elem, n.rebind(boxes, {batch, bd[1], n.num(4)}),
-                                picks, 1);
+  Value rows =
+      make<GatherNDOp>(n, {batch, classes * k, n.num(4)}, elem, n.rebind(boxes, {batch, bd[1], n.num(4)}), picks, 1);
   Boxes all = corners(n, n.reshape(rows, {batch, classes, k, n.num(4)}), centers == 1);
-  Value keep = n.hasIn(4) ? n.cmp(CmpKind::gt, sorted.getValues(), threshold)
-                          : n.broadcast(n.scalar(n.b.getI1Type(), 1), dims);
+  Value keep =
+      n.hasIn(4) ? n.cmp(CmpKind::gt, sorted.getValues(), threshold) : n.broadcast(n.scalar(n.b.getI1Type(), 1), dims);
   if (!keep || !all.area)
     return failure();
 
   AffineExpr step = n.symbols().fresh("nms_step", 0, std::max<int64_t>(0, n.symbols().range(k).max - 1));
-  auto loop = LoopOp::create(n.b, n.loc, TypeRange(keep.getType()), Value(), ValueRange(keep),
-                             DimsAttr::get(n.b.getContext(), ArrayRef<AffineExpr>(k)),
-                             n.b.getI64IntegerAttr(cast<AffineSymbolExpr>(step).getPosition()),
-                             n.b.getI64IntegerAttr(-1));
+  auto loop =
+      LoopOp::create(n.b, n.loc, TypeRange(keep.getType()), Value(), ValueRange(keep),
+                     DimsAttr::get(n.b.getContext(), ArrayRef<AffineExpr>(k)),
+                     n.b.getI64IntegerAttr(cast<AffineSymbolExpr>(step).getPosition()), n.b.getI64IntegerAttr(-1));
   Block &body = loop.getBody().emplaceBlock();
   Value kept = body.addArgument(keep.getType(), n.loc);
   {
@@ -132,7 +130,8 @@ LogicalResult importRoiAlign(NodeImport &n) {
       failed(expectShape(n, rois, {{}, n.num(4)}, "rois")) ||
       failed(expectShape(n, batches, {n.dims(rois)[0]}, "batch_indices")) ||
       failed(expectInteger(n, batches, "batch_indices")) || failed(expectRange(n, height, 1, limit, "output_height")) ||
-      failed(expectRange(n, width, 1, limit, "output_width")) || failed(expectRange(n, ratio, 0, limit, "sampling_ratio")))
+      failed(expectRange(n, width, 1, limit, "output_width")) ||
+      failed(expectRange(n, ratio, 0, limit, "sampling_ratio")))
     return failure();
   if (n.s("mode", "avg") != "avg" || ratio == 0)
     return n.unsupported("RoiAlign of mode '" + n.s("mode", "avg") + "' with sampling_ratio " + Twine(ratio) +
