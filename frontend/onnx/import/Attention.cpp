@@ -57,8 +57,8 @@ FailureOr<Value> attention(NodeImport &n, const AttentionSpec &spec, Value *capt
   Dims qd = n.dims(q), kd = n.dims(k), vd = n.dims(v);
   auto headDim = staticDim(n, q, 3, "Q");
   auto qHeads = staticDim(n, q, 1, "Q"), kvHeads = staticDim(n, k, 1, "K");
-  if (failed(headDim) || failed(qHeads) || failed(kvHeads) ||
-      failed(expectShape(n, k, {qd[0], {}, {}, qd[3]}, "K")) || failed(expectShape(n, v, {qd[0], kd[1], kd[2], {}}, "V")))
+  if (failed(headDim) || failed(qHeads) || failed(kvHeads) || failed(expectShape(n, k, {qd[0], {}, {}, qd[3]}, "K")) ||
+      failed(expectShape(n, v, {qd[0], kd[1], kd[2], {}}, "V")))
     return failure();
   if (*kvHeads == 0 || *qHeads % *kvHeads != 0)
     return n.error("Q has " + Twine(*qHeads) + " heads, want a multiple of the " + Twine(*kvHeads) + " of K and V");
@@ -138,7 +138,8 @@ LogicalResult importAttention(NodeImport &n) {
   AttentionSpec spec;
   Value q = n.in(0), k = n.in(1), v = n.in(2);
   bool flat = n.rank(q) == 3;
-  if (failed(expectFloat(n, q, "Q")) || failed(n.sameElementType({q, k})) || failed(expectRank(n, q, 3, 4, "Q")) ||
+  if (failed(expectFloat(n, q, "Q")) || failed(n.sameElementType({q, k, n.in(4)})) || failed(expectFloat(n, v, "V")) ||
+      failed(n.sameElementType({v, n.in(5)})) || failed(expectRank(n, q, 3, 4, "Q")) ||
       failed(expectRank(n, k, n.rank(q), n.rank(q), "K")) || failed(expectRank(n, v, n.rank(q), n.rank(q), "V")))
     return failure();
   if (flat) {
@@ -174,9 +175,7 @@ LogicalResult importAttention(NodeImport &n) {
     (n.elem(*mask).isInteger(1) ? spec.allowed : spec.bias) = *mask;
   }
   spec.guardMaskedRows = n.hasIn(3) || lengths;
-  auto also = [&](Value mask) {
-    spec.allowed = spec.allowed ? n.elementwise<AndOp>({spec.allowed, mask}) : mask;
-  };
+  auto also = [&](Value mask) { spec.allowed = spec.allowed ? n.elementwise<AndOp>({spec.allowed, mask}) : mask; };
   bool causal = n.i("is_causal", 0) != 0;
   int64_t left = n.i("left_window_size", -1), right = n.i("right_window_size", -1);
   if (failed(expectRange(n, left, -1, kMaxDim, "left_window_size")) ||
@@ -231,7 +230,8 @@ Value rotate(NodeImport &n, Value x, Value cos, Value sin, int64_t rotaryDim, bo
   Dims d = n.dims(x);
   int64_t half = rotaryDim / 2;
   Value turned = sliceAxis(n, x, 3, n.num(0), n.num(rotaryDim));
-  Value a = interleaved ? sliceAxis(n, turned, 3, n.num(0), n.num(half), 2) : sliceAxis(n, turned, 3, n.num(0), n.num(half));
+  Value a =
+      interleaved ? sliceAxis(n, turned, 3, n.num(0), n.num(half), 2) : sliceAxis(n, turned, 3, n.num(0), n.num(half));
   Value b = interleaved ? sliceAxis(n, turned, 3, n.num(1), n.num(half), 2)
                         : sliceAxis(n, turned, 3, n.num(half), n.num(half));
   Value real = n.sub(n.mul(cos, a), n.mul(sin, b)), imag = n.add(n.mul(sin, a), n.mul(cos, b));

@@ -26,8 +26,7 @@ LogicalResult expectRank(NodeImport &n, Value v, int64_t min, int64_t max, Strin
 static std::string shapeText(ArrayRef<AffineExpr> dims) {
   std::string text = "[";
   llvm::raw_string_ostream os(text);
-  llvm::interleave(
-      dims, os, [&](AffineExpr e) { e ? void(os << e) : void(os << "?"); }, ", ");
+  llvm::interleave(dims, os, [&](AffineExpr e) { e ? void(os << e) : void(os << "?"); }, ", ");
   os << "]";
   return text;
 }

@@ -49,9 +49,7 @@ mlir::FailureOr<int64_t> staticDim(NodeImport &n, mlir::Value v, int64_t dim, ll
 
 //--- small values
 /// Where norms and means of `t` are computed: f32 for floats below 32 bits.
-inline mlir::Type computeType(mlir::Type t) {
-  return llvm::isa<mlir::FloatType>(t) ? carriedType(t) : t;
-}
+inline mlir::Type computeType(mlir::Type t) { return llvm::isa<mlir::FloatType>(t) ? carriedType(t) : t; }
 mlir::Value mean(NodeImport &n, mlir::Value x, llvm::ArrayRef<int64_t> axes);
 /// A vector [C] as [C, 1, ...]: it then meets dim `axis` of a tensor of `rank`.
 mlir::Value alongAxis(NodeImport &n, mlir::Value v, int64_t rank, int64_t axis);
@@ -65,8 +63,8 @@ template <typename T>
 mlir::Value constantOf(NodeImport &n, llvm::ArrayRef<T> values, mlir::Type elementType,
                        llvm::StringRef name = "weight") {
   auto type = mlir::RankedTensorType::get({int64_t(values.size())}, elementType);
-  return createConstant(n.b, n.loc, type,
-                        {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)}, name);
+  return createConstant(n.b, n.loc, type, {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)},
+                        name);
 }
 template <typename OpTy> mlir::Value unary(NodeImport &n, mlir::Value x) {
   return n.elementwise<OpTy>(mlir::ValueRange(x));
@@ -103,8 +101,8 @@ mlir::FailureOr<mlir::Value> globalAverageOf(NodeImport &n, mlir::Value x);
 //--- norms
 /// scale * normalize(x over axes from `axis` on) + bias, ONNX LayerNormalization.
 /// mean and 1/std are in the stash type.
-mlir::FailureOr<mlir::Value> layerNorm(NodeImport &n, mlir::Value x, mlir::Value scale, mlir::Value bias,
-                                       int64_t axis, double eps, mlir::Type stash, mlir::Value *mean = nullptr,
+mlir::FailureOr<mlir::Value> layerNorm(NodeImport &n, mlir::Value x, mlir::Value scale, mlir::Value bias, int64_t axis,
+                                       double eps, mlir::Type stash, mlir::Value *mean = nullptr,
                                        mlir::Value *invStd = nullptr);
 mlir::FailureOr<mlir::Value> rmsNorm(NodeImport &n, mlir::Value x, mlir::Value scale, int64_t axis, double eps,
                                      mlir::Type stash, mlir::Value *invStd = nullptr);
@@ -124,11 +122,11 @@ mlir::FailureOr<mlir::Value> matmul(NodeImport &n, mlir::Value lhs, mlir::Value 
 
 //--- attention
 struct AttentionSpec {
-  mlir::Value q, k, v;          // [B, H, S, D], [B, Hkv, T, D], [B, Hkv, T, Dv]
-  double scale = 0;             // 0: 1 / sqrt(D)
-  double softcap = 0;           // 0: none
-  mlir::Value bias;             // additive, broadcasts to [B, H, S, T]
-  mlir::Value allowed;          // i1, the same; masked elements become `fill`
+  mlir::Value q, k, v; // [B, H, S, D], [B, Hkv, T, D], [B, Hkv, T, Dv]
+  double scale = 0;    // 0: 1 / sqrt(D)
+  double softcap = 0;  // 0: none
+  mlir::Value bias;    // additive, broadcasts to [B, H, S, T]
+  mlir::Value allowed; // i1, the same; masked elements become `fill`
   double fill = -std::numeric_limits<double>::infinity();
   bool fillAdds = false;        // add `fill` instead of replacing by it
   bool guardMaskedRows = false; // a row with nothing allowed gives 0, not NaN
@@ -144,8 +142,7 @@ mlir::Value causalMask(NodeImport &n, mlir::AffineExpr s, mlir::AffineExpr t, ml
 mlir::FailureOr<mlir::Value> splitHeads(NodeImport &n, mlir::Value x, int64_t heads, llvm::StringRef name);
 mlir::Value mergeHeads(NodeImport &n, mlir::Value x);
 /// Rotates x [B, H, S, D] by caches [B or 1, 1, S, R / 2]; dims from R on are left.
-mlir::Value rotate(NodeImport &n, mlir::Value x, mlir::Value cos, mlir::Value sin, int64_t rotaryDim,
-                   bool interleaved);
+mlir::Value rotate(NodeImport &n, mlir::Value x, mlir::Value cos, mlir::Value sin, int64_t rotaryDim, bool interleaved);
 
 //--- pointwise
 mlir::Value gelu(NodeImport &n, mlir::Value x);     // x/2 (1 + erf(x/sqrt 2))
@@ -179,6 +176,8 @@ mlir::LogicalResult importBlackman(NodeImport &n);
 mlir::LogicalResult importAffineGrid(NodeImport &n);
 mlir::LogicalResult importGridSample(NodeImport &n);
 mlir::LogicalResult importCol2Im(NodeImport &n);
+mlir::LogicalResult importNonMaxSuppression(NodeImport &n);
+mlir::LogicalResult importRoiAlign(NodeImport &n);
 
 } // namespace smelt::onnx
 

@@ -27,7 +27,7 @@ static FailureOr<Value> featureRow(NodeImport &n, Value x, ArrayRef<double> valu
 /// Numeric input of rank 1 or 2 as f32 (f64 stays).
 static FailureOr<Value> numeric(NodeImport &n, size_t i = 0) {
   Value x = n.in(i);
-  if (failed(expectRank(n, x, 1, 2, "X")))
+  if (failed(requireInputs(n, {i})) || failed(expectRank(n, x, 1, 2, "X")))
     return failure();
   if (!n.elem(x).isIntOrFloat())
     return n.error("X is not numeric, want floats or integers");
@@ -88,7 +88,8 @@ static LogicalResult importImputer(NodeImport &n) {
     return failure();
   if (auto width = dyn_cast<AffineConstantExpr>(n.dims(x).back());
       values.size() != 1 && width && width.getValue() != int64_t(values.size()))
-    return n.error("imputed_value_int64s has " + Twine(values.size()) + " entries, want 1 or " + Twine(width.getValue()));
+    return n.error("imputed_value_int64s has " + Twine(values.size()) + " entries, want 1 or " +
+                   Twine(width.getValue()));
   Value hit = n.cmp(CmpKind::eq, x, createInts(n.b, n.loc, {n.i("replaced_value_int64", 0)}));
   return n.set(0, n.select(hit, createInts(n.b, n.loc, values), x));
 }
@@ -232,7 +233,8 @@ static LogicalResult importSVMRegressor(NodeImport &n) {
   int64_t rows = supports > 0 ? supports : 1;
   ArrayRef<double> table = supports > 0 ? ArrayRef(vectors) : ArrayRef(coefficients);
   if (int64_t(table.size()) != rows * *width || (supports > 0 && int64_t(coefficients.size()) != supports))
-    return n.error("support vectors have " + Twine(table.size()) + " entries, want " + Twine(rows) + " x " + Twine(*width));
+    return n.error("support vectors have " + Twine(table.size()) + " entries, want " + Twine(rows) + " x " +
+                   Twine(*width));
   params.resize(3, 0.0);
   Value sv = floats(n, table, {rows, *width}, elem), k;
   if (kernel == "RBF") {

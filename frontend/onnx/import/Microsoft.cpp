@@ -305,7 +305,8 @@ static LogicalResult importQLinearConcat(NodeImport &n) {
 /// A, a_scale, a_zero_point, B, b_scale, b_zero_point, C, y_scale, y_zero_point.
 static LogicalResult importQGemm(NodeImport &n) {
   bool transA = n.i("transA", 0) != 0, transB = n.i("transB", 0) != 0;
-  if (failed(requireInputs(n, {3, 4})) || failed(expectRank(n, n.in(0), 2, 2, "A")) || failed(expectRank(n, n.in(3), 2, 2, "B")))
+  if (failed(requireInputs(n, {3, 4})) || failed(expectRank(n, n.in(0), 2, 2, "A")) ||
+      failed(expectRank(n, n.in(3), 2, 2, "B")))
     return failure();
   auto a = dequantize(n, n.in(0), n.in(1), n.in(2), 0), b = dequantize(n, n.in(3), n.in(4), n.in(5), transB ? 0 : 1);
   if (failed(a) || failed(b))
@@ -331,7 +332,7 @@ static LogicalResult finishFloatMatMul(NodeImport &n, FailureOr<Value> a, Failur
   if (failed(a) || failed(b))
     return failure();
   auto y = matmul(n, *a, *b, n.elem(*a));
-  if (failed(y))
+  if (failed(y) || failed(n.sameElementType({*y, bias})))
     return failure();
   return n.set(0, bias ? n.add(*y, bias) : *y);
 }
@@ -354,8 +355,8 @@ static LogicalResult importDynamicQuantizeMatMul(NodeImport &n) {
 
 /// The `bits`-wide elements packed in a constant of bytes, low ones first, each
 /// row of `rowBytes` bytes cut to `perRow` elements; one byte per element.
-static FailureOr<std::vector<char>> unpackBits(NodeImport &n, Value packed, int64_t bits, int64_t rows,
-                                               int64_t perRow, StringRef name) {
+static FailureOr<std::vector<char>> unpackBits(NodeImport &n, Value packed, int64_t bits, int64_t rows, int64_t perRow,
+                                               StringRef name) {
   auto bytes = getConstantBytes(packed);
   if (!bytes)
     return n.unsupported(Twine(name) + " that is not a constant");
@@ -411,6 +412,8 @@ static LogicalResult importMatMulNBits(NodeImport &n) {
     return failure();
   auto y = matmul(n, a, n.cast(w, n.elem(a)), n.elem(a), false, /*transposeRhs=*/true);
   if (failed(y))
+    return failure();
+  if (failed(n.sameElementType({*y, n.in(5)})))
     return failure();
   return n.set(0, n.hasIn(5) ? n.add(*y, n.in(5)) : *y);
 }

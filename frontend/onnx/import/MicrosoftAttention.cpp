@@ -80,9 +80,7 @@ static LogicalResult applyMasks(NodeImport &n, AttentionSpec &spec, Value mask, 
 }
 
 /// Slice i of the first dim, without it.
-static Value nth(NodeImport &n, Value x, int64_t i) {
-  return n.squeeze(sliceAxis(n, x, 0, n.num(i), n.num(1)), {0});
-}
+static Value nth(NodeImport &n, Value x, int64_t i) { return n.squeeze(sliceAxis(n, x, 0, n.num(i), n.num(1)), {0}); }
 
 /// input, weights, bias, mask_index, past, attention_bias, past_sequence_length.
 LogicalResult importMsAttention(NodeImport &n) {
@@ -155,7 +153,8 @@ LogicalResult importMultiHeadAttention(NodeImport &n) {
   Value query = n.in(0), key = n.in(1), value = n.in(2), bias = n.in(3);
   if (n.hasIn(8) || n.hasIn(9))
     return n.unsupported("MultiHeadAttention with a shared cache buffer");
-  if (failed(expectFloat(n, query, "query")) || failed(n.sameElementType({query, key, value, bias, n.in(5)})))
+  if (failed(expectFloat(n, query, "query")) ||
+      failed(n.sameElementType({query, key, value, bias, n.in(5), n.in(6), n.in(7)})))
     return failure();
   AttentionSpec spec;
   if (!key) {
@@ -241,8 +240,10 @@ LogicalResult importGroupQueryAttention(NodeImport &n) {
   Value query = n.in(0), key = n.in(1), value = n.in(2);
   if (n.hasIn(11) || n.i("smooth_softmax", 0) > 0)
     return n.unsupported("GroupQueryAttention with attention sinks");
-  if (!query || failed(expectRank(n, query, 3, 3, "query")) || failed(expectFloat(n, query, "query")) ||
-      failed(expectRange(n, heads, 1, 1 << 20, "num_heads")) || failed(expectRange(n, kvHeads, 1, 1 << 20, "kv_num_heads")))
+  if (!query || failed(n.sameElementType({query, key, value, n.in(3), n.in(4), n.in(10)})) ||
+      failed(expectRank(n, query, 3, 3, "query")) || failed(expectFloat(n, query, "query")) ||
+      failed(expectRange(n, heads, 1, 1 << 20, "num_heads")) ||
+      failed(expectRange(n, kvHeads, 1, 1 << 20, "kv_num_heads")))
     return failure();
   if (!key) {
     // q, k and v side by side in the last dim.
@@ -274,7 +275,8 @@ LogicalResult importGroupQueryAttention(NodeImport &n) {
   if (n.hasIn(5)) {
     // seqlens_k is the last key's index of each row: all must be the full length.
     Value lengths = n.reshape(n.cast(n.in(5), i64), {batch});
-    Value ends = n.concat({n.reduce(ReduceKind::min, lengths, {0}, true), n.reduce(ReduceKind::max, lengths, {0}, true)}, 0);
+    Value ends =
+        n.concat({n.reduce(ReduceKind::min, lengths, {0}, true), n.reduce(ReduceKind::max, lengths, {0}, true)}, 0);
     auto found = n.exprs(ends, "seqlens_k", -1);
     if (failed(found))
       return failure();
@@ -287,8 +289,8 @@ LogicalResult importGroupQueryAttention(NodeImport &n) {
     }
   }
   if (n.i("do_rotary", 0)) {
-    Value at = n.hasIn(9) ? n.cast(n.in(9), i64)
-                          : n.add(make<IotaOp>(n, {n.num(1), s}, i64, 1), n.exprScalar(i64, past));
+    Value at =
+        n.hasIn(9) ? n.cast(n.in(9), i64) : n.add(make<IotaOp>(n, {n.num(1), s}, i64, 1), n.exprScalar(i64, past));
     Type elem = n.elem(spec.q);
     if (!at || failed(expectRank(n, at, 2, 2, "position_ids")))
       return failure();

@@ -7,7 +7,7 @@
 // the kernel former's work. Output sizes and auto_pad are expressions, so one
 // import serves every input size. Pools stand in Pool.cpp, norms in Norm.cpp,
 // attention in Attention.cpp, Fourier transforms in Signal.cpp, sampling in
-// Sampling.cpp.
+// Sampling.cpp, boxes in Detection.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
@@ -128,8 +128,8 @@ FailureOr<Value> convolve(NodeImport &n, Value x, Value w, Type resultElem) {
   auto channels = dyn_cast<AffineConstantExpr>(xd[1]), perGroup = dyn_cast<AffineConstantExpr>(wd[1]);
   auto outputs = dyn_cast<AffineConstantExpr>(wd[0]);
   if (channels && perGroup && channels.getValue() != perGroup.getValue() * groups)
-    return n.error("X has " + Twine(channels.getValue()) + " channels, W and group want " +
-                   Twine(perGroup.getValue()) + " x " + Twine(groups));
+    return n.error("X has " + Twine(channels.getValue()) + " channels, W and group want " + Twine(perGroup.getValue()) +
+                   " x " + Twine(groups));
   if (outputs && outputs.getValue() % groups != 0)
     return n.error("W has " + Twine(outputs.getValue()) + " output channels, want a multiple of group " +
                    Twine(groups));
@@ -159,6 +159,8 @@ static LogicalResult importConv(NodeImport &n) {
 
 static LogicalResult importConvInteger(NodeImport &n) {
   Value x = n.in(0), w = n.in(1);
+  if (failed(expectInteger(n, x, "x")) || failed(expectInteger(n, w, "w")))
+    return failure();
   Type i32 = n.b.getI32Type();
   bool plain = true;
   for (int i : {2, 3})
@@ -191,12 +193,14 @@ static LogicalResult importConvTranspose(NodeImport &n) {
       failed(expectRank(n, w, n.rank(x), n.rank(x), "W")))
     return failure();
   int64_t groups = n.i("group", 1);
-  if (failed(expectRange(n, groups, 1, kMaxExtent, "group")) ||
-      failed(expectShape(n, w, [&] {
-               Dims want(n.rank(w));
-               want[0] = n.dims(x)[1];
-               return want;
-             }(), "W")))
+  if (failed(expectRange(n, groups, 1, kMaxExtent, "group")) || failed(expectShape(
+                                                                    n, w,
+                                                                    [&] {
+                                                                      Dims want(n.rank(w));
+                                                                      want[0] = n.dims(x)[1];
+                                                                      return want;
+                                                                    }(),
+                                                                    "W")))
     return failure();
   auto kernel = kernelOf(n, w);
   size_t spatial = n.rank(x) - 2;
@@ -246,8 +250,8 @@ static LogicalResult importConvTranspose(NodeImport &n) {
     dims.push_back(out);
   }
   low.append(high);
-  Value y = make<ConvTransposeOp>(n, dims, n.elem(x), x, w, *strides, DimsAttr::get(n.b.getContext(), low),
-                                  *dilations, groups);
+  Value y = make<ConvTransposeOp>(n, dims, n.elem(x), x, w, *strides, DimsAttr::get(n.b.getContext(), low), *dilations,
+                                  groups);
   FailureOr<Value> result = y;
   if (n.hasIn(2))
     result = addChannelBias(n, y, n.in(2));
@@ -289,9 +293,9 @@ llvm::ArrayRef<OpRow> nnOps() {
       {"", "AffineGrid", 20, 2, 2, importAffineGrid},
       {"", "GridSample", 16, 2, 2, importGridSample},
       {"", "Col2Im", 18, 3, 3, importCol2Im},
-      {"", "RoiAlign", 10, 3, 3, refuse},
+      {"", "RoiAlign", 10, 3, 3, importRoiAlign},
       {"", "MaxRoiPool", 1, 2, 2, refuse},
-      {"", "NonMaxSuppression", 10, 2, 5, refuse},
+      {"", "NonMaxSuppression", 10, 2, 5, importNonMaxSuppression},
       {"", "DeformConv", 19, 3, 5, refuse},
   };
   return rows;

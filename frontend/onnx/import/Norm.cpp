@@ -74,8 +74,7 @@ LogicalResult importBatchNorm(NodeImport &n) {
 LogicalResult importInstanceNorm(NodeImport &n) {
   Value x = n.in(0);
   if (failed(expectRank(n, x, 3, 16, "input")) || failed(expectFloat(n, x, "input")) ||
-      failed(expectShape(n, n.in(1), {n.dims(x)[1]}, "scale")) ||
-      failed(expectShape(n, n.in(2), {n.dims(x)[1]}, "B")))
+      failed(expectShape(n, n.in(1), {n.dims(x)[1]}, "scale")) || failed(expectShape(n, n.in(2), {n.dims(x)[1]}, "B")))
     return failure();
   Type type = computeType(n.elem(x));
   Value y = n.normalize(n.cast(x, type), axesFrom(2, n.rank(x)), n.f("epsilon", 1e-5));
@@ -146,8 +145,7 @@ static FailureOr<Value> normalizeGroups(NodeImport &n, Value x, int64_t groups, 
     return failure();
   Dims xd = n.dims(x);
   if (auto channels = dyn_cast<AffineConstantExpr>(xd[1]); channels && channels.getValue() % groups != 0)
-    return n.error("X has " + Twine(channels.getValue()) + " channels, want a multiple of num_groups " +
-                   Twine(groups));
+    return n.error("X has " + Twine(channels.getValue()) + " channels, want a multiple of num_groups " + Twine(groups));
   AffineExpr inner = xd[1].floorDiv(groups);
   for (AffineExpr d : ArrayRef(xd).drop_front(2))
     inner = inner * d;
@@ -176,7 +174,8 @@ LogicalResult importGroupNorm21(NodeImport &n) {
   if (!stash)
     return failure();
   auto y = normalizeGroups(n, x, n.i("num_groups", 0), stash);
-  if (failed(y) || failed(expectShape(n, n.in(1), {n.dims(x)[1]}, "scale")) ||
+  if (failed(y) || failed(n.sameElementType({x, n.in(1), n.in(2)})) ||
+      failed(expectShape(n, n.in(1), {n.dims(x)[1]}, "scale")) ||
       failed(expectShape(n, n.in(2), {n.dims(x)[1]}, "bias")))
     return failure();
   Value full = n.reshape(n.cast(*y, n.elem(x)), n.dims(x));
@@ -200,9 +199,9 @@ LogicalResult importLRN(NodeImport &n) {
   Dims flat = {xd[0], n.num(1), xd[1], inner};
   Value squares = n.reshape(n.mul(wide, wide), flat);
   int64_t low = (size - 1) / 2, high = size - 1 - low;
-  Value sum = make<PoolOp>(n, flat, type, squares, PoolKind::sum, ArrayRef<int64_t>{size, 1},
-                           ArrayRef<int64_t>{1, 1}, DimsAttr::get(n.b.getContext(), ArrayRef<int64_t>{low, 0, high, 0}),
-                           ArrayRef<int64_t>{1, 1});
+  Value sum =
+      make<PoolOp>(n, flat, type, squares, PoolKind::sum, ArrayRef<int64_t>{size, 1}, ArrayRef<int64_t>{1, 1},
+                   DimsAttr::get(n.b.getContext(), ArrayRef<int64_t>{low, 0, high, 0}), ArrayRef<int64_t>{1, 1});
   sum = n.reshape(sum, xd);
   Value base = n.add(n.mul(sum, like(n, sum, n.f("alpha", 1e-4) / double(size))), like(n, sum, n.f("bias", 1.0)));
   Value y = n.div(wide, n.elementwise<PowOp>({base, like(n, base, n.f("beta", 0.75))}));

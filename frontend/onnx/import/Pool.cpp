@@ -78,11 +78,10 @@ LogicalResult importMaxPool(NodeImport &n) {
   if (failed(w) || failed(expectPadsInside(n, *w)) || failed(expectRange(n, order, 0, 1, "storage_order")))
     return failure();
   if (n.wantsOut(0))
-    (void)n.set(0, make<PoolOp>(n, dims, n.elem(x), x, PoolKind::max, w->kernel, w->strides, w->pads(n),
-                                w->dilations));
+    (void)n.set(0, make<PoolOp>(n, dims, n.elem(x), x, PoolKind::max, w->kernel, w->strides, w->pads(n), w->dilations));
   if (n.wantsOut(1))
-    (void)n.set(1, make<ArgPoolOp>(n, dims, n.b.getI64Type(), x, w->kernel, w->strides, w->pads(n), w->dilations,
-                                   order == 1));
+    (void)n.set(
+        1, make<ArgPoolOp>(n, dims, n.b.getI64Type(), x, w->kernel, w->strides, w->pads(n), w->dilations, order == 1));
   return success();
 }
 
@@ -161,16 +160,16 @@ LogicalResult importMaxUnpool(NodeImport &n) {
   Dims dims = n.dims(x);
   AffineExpr count = getNumElements(x.getType()), total = dims[0] * dims[1];
   for (size_t i = 0; i < spatial; ++i) {
-    dims[i + 2] = simplifyAffineExpr((dims[i + 2] - 1) * (*strides)[i] + (*kernel)[i] - (*pads)[i] -
-                                         (*pads)[i + spatial], 0, n.symbols().size());
+    dims[i + 2] = simplifyAffineExpr(
+        (dims[i + 2] - 1) * (*strides)[i] + (*kernel)[i] - (*pads)[i] - (*pads)[i + spatial], 0, n.symbols().size());
     if (auto size = dyn_cast<AffineConstantExpr>(dims[i + 2]); size && size.getValue() < 0)
       return n.error("output of size " + Twine(size.getValue()) + " in dim " + Twine(i + 2) +
                      ": the pads are larger than the result");
     total = total * dims[i + 2];
   }
   Value zeros = n.broadcast(like(n, x, 0.0), {total});
-  Value flat = make<ScatterElementsOp>(n, {total}, n.elem(x), zeros, n.reshape(indices, {count}),
-                                       n.reshape(x, {count}), 0);
+  Value flat =
+      make<ScatterElementsOp>(n, {total}, n.elem(x), zeros, n.reshape(indices, {count}), n.reshape(x, {count}), 0);
   Value y = n.reshape(flat, dims);
   if (n.hasIn(2)) {
     auto shape = n.exprs(n.in(2), "output_shape");

@@ -31,7 +31,7 @@ FailureOr<Value> quantParam(NodeImport &n, Value param, Value x, int64_t axis, S
       return failure();
     return alongAxis(n, param, n.rank(x), *at);
   }
-  if (failed(expectRank(n, param, n.rank(x), n.rank(x), name)))
+  if (failed(expectRank(n, param, n.rank(x), n.rank(x), name)) || failed(expectBroadcast(n, param, x, name)))
     return failure();
   return param;
 }
@@ -191,6 +191,8 @@ static LogicalResult importDynamicQuantize(NodeImport &n) {
 
 static LogicalResult importMatMulInteger(NodeImport &n) {
   Value a = n.in(0), b = n.in(1);
+  if (failed(expectInteger(n, a, "A")) || failed(expectInteger(n, b, "B")))
+    return failure();
   Type i32 = n.b.getI32Type();
   auto isZero = [&](size_t i) { return !n.hasIn(i) || getSplatValue(n.in(i)) == 0.0; };
   if (!isZero(2) || !isZero(3)) {

@@ -25,9 +25,9 @@ struct Cell {
 /// One layer, read from the node; weights still carry the direction in front.
 struct Layer {
   Cell cell;
-  Value x;           // [T, B, I]
-  Value lengths;     // [B] or null
-  Value h0, c0;      // [D, B, H] or null
+  Value x;       // [T, B, I]
+  Value lengths; // [B] or null
+  Value h0, c0;  // [D, B, H] or null
   AffineExpr steps, batch;
   int64_t hidden = 0, directions = 1;
   bool linearBeforeReset = false, inputForget = false;
@@ -50,12 +50,18 @@ static Value part(NodeImport &n, Value vector, int64_t from, int64_t size) {
 
 /// Activation functions with their default parameters (ONNX operators' text).
 static LogicalResult readActivations(NodeImport &n, Layer &layer) {
-  struct Known { StringLiteral name; double alpha, beta; int parameters; };
+  struct Known {
+    StringLiteral name;
+    double alpha, beta;
+    int parameters;
+  };
   static constexpr Known known[] = {
-      {"Relu", 0, 0, 0},         {"Tanh", 0, 0, 0},          {"Sigmoid", 0, 0, 0},
-      {"Affine", 1, 0, 2},       {"LeakyRelu", 0.01, 0, 1},  {"ThresholdedRelu", 1, 0, 1},
-      {"ScaledTanh", 1, 1, 2},   {"HardSigmoid", 0.2, 0.5, 2}, {"Elu", 1, 0, 1},
-      {"Softsign", 0, 0, 0},     {"Softplus", 0, 0, 0},
+      {"Relu", 0, 0, 0},         {"Tanh", 0, 0, 0},
+      {"Sigmoid", 0, 0, 0},      {"Affine", 1, 0, 2},
+      {"LeakyRelu", 0.01, 0, 1}, {"ThresholdedRelu", 1, 0, 1},
+      {"ScaledTanh", 1, 1, 2},   {"HardSigmoid", 0.2, 0.5, 2},
+      {"Elu", 1, 0, 1},          {"Softsign", 0, 0, 0},
+      {"Softplus", 0, 0, 0},
   };
   size_t want = layer.cell.activations.size() * layer.directions;
   std::vector<std::string> names = n.strings("activations");
@@ -118,12 +124,11 @@ static FailureOr<std::array<Value, 3>> runDirection(NodeImport &n, const Layer &
     names.push_back(layer.activations[dir * count + i]);
   Type elem = n.elem(x);
   Dims all = {layer.steps, layer.batch, n.num(h)};
-  auto op = RecurrentOp::create(n.b, n.loc, getTensorType(all, elem), getTensorType(state, elem),
-                                getTensorType(state, elem), x, r, h0, c0, rbias, peephole, layer.lengths,
-                                layer.cell.kind, reverse, n.b.getStrArrayAttr(names),
-                                ArrayRef<double>(layer.alpha).slice(dir * count, count),
-                                ArrayRef<double>(layer.beta).slice(dir * count, count), llvm::APFloat(layer.clip),
-                                layer.linearBeforeReset, layer.inputForget);
+  auto op = RecurrentOp::create(
+      n.b, n.loc, getTensorType(all, elem), getTensorType(state, elem), getTensorType(state, elem), x, r, h0, c0, rbias,
+      peephole, layer.lengths, layer.cell.kind, reverse, n.b.getStrArrayAttr(names),
+      ArrayRef<double>(layer.alpha).slice(dir * count, count), ArrayRef<double>(layer.beta).slice(dir * count, count),
+      llvm::APFloat(layer.clip), layer.linearBeforeReset, layer.inputForget);
   return std::array<Value, 3>{op.getY(), op.getHT(), op.getCT()};
 }
 
@@ -136,7 +141,8 @@ static LogicalResult checkInputs(NodeImport &n, const Layer &layer) {
     return failure();
   if (n.hasIn(3) && failed(expectShape(n, n.in(3), {d, n.num(2 * layer.cell.gates * layer.hidden)}, "B")))
     return failure();
-  if (n.hasIn(4) && (failed(expectShape(n, n.in(4), {layer.batch}, "sequence_lens")) || failed(expectInteger(n, n.in(4), "sequence_lens"))))
+  if (n.hasIn(4) && (failed(expectShape(n, n.in(4), {layer.batch}, "sequence_lens")) ||
+                     failed(expectInteger(n, n.in(4), "sequence_lens"))))
     return failure();
   for (auto [state, name] : {std::pair(layer.h0, "initial_h"), std::pair(layer.c0, "initial_c")})
     if (state && failed(expectShape(n, state, {d, layer.batch, h}, name)))
@@ -150,8 +156,8 @@ static LogicalResult importRecurrent(NodeImport &n, Cell cell) {
   Layer layer;
   layer.cell = cell;
   Value x = n.in(0);
-  if (failed(expectRank(n, x, 3, 3, "X")) || failed(expectFloat(n, x, "X")) || failed(expectRank(n, n.in(1), 3, 3, "W")) ||
-      failed(expectRank(n, n.in(2), 3, 3, "R")))
+  if (failed(expectRank(n, x, 3, 3, "X")) || failed(expectFloat(n, x, "X")) ||
+      failed(expectRank(n, n.in(1), 3, 3, "W")) || failed(expectRank(n, n.in(2), 3, 3, "R")))
     return failure();
   bool batchFirst = n.i("layout", 0) != 0;
   layer.x = batchFirst ? n.transpose(x, {1, 0, 2}) : x;
@@ -173,8 +179,8 @@ static LogicalResult importRecurrent(NodeImport &n, Cell cell) {
   layer.linearBeforeReset = cell.kind == CellKind::gru && n.i("linear_before_reset", 0) != 0;
   layer.inputForget = cell.kind == CellKind::lstm && n.i("input_forget", 0) != 0;
   layer.clip = n.f("clip", 0);
-  if (failed(expectRange(n, layer.hidden, 1, (int64_t(1) << 31) - 1, "hidden_size")) ||
-      failed(checkInputs(n, layer)) || failed(readActivations(n, layer)))
+  if (failed(expectRange(n, layer.hidden, 1, (int64_t(1) << 31) - 1, "hidden_size")) || failed(checkInputs(n, layer)) ||
+      failed(readActivations(n, layer)))
     return failure();
   if (!(layer.clip >= 0))
     return n.error("clip is " + std::to_string(layer.clip) + ", want 0 or more");

@@ -36,8 +36,9 @@ LogicalResult importAffineGrid(NodeImport &n) {
     AffineExpr extent = grid[axis];
     count = count * extent;
     if (align)
-      parts.push_back(n.sub(n.div(n.mul(at, n.scalar(elem, 2)),
-                                  n.exprScalar(elem, n.symbols().max(extent - 1, n.num(1)))), n.scalar(elem, 1)));
+      parts.push_back(
+          n.sub(n.div(n.mul(at, n.scalar(elem, 2)), n.exprScalar(elem, n.symbols().max(extent - 1, n.num(1)))),
+                n.scalar(elem, 1)));
     else
       parts.push_back(n.sub(n.div(n.add(n.mul(at, n.scalar(elem, 2)), n.scalar(elem, 1)), n.exprScalar(elem, extent)),
                             n.scalar(elem, 1)));
@@ -195,7 +196,8 @@ LogicalResult importCol2Im(NodeImport &n) {
   if (image->size() != spatial || spatial < 1 || spatial > 3)
     return n.error("image_shape has " + Twine(image->size()) + " entries and block_shape " + Twine(spatial) +
                    ", want the same number, 1 to 3");
-  auto strides = listAttr(n, "strides", spatial, 1, 1, limit), dilations = listAttr(n, "dilations", spatial, 1, 1, limit);
+  auto strides = listAttr(n, "strides", spatial, 1, 1, limit),
+       dilations = listAttr(n, "dilations", spatial, 1, 1, limit);
   auto pads = listAttr(n, "pads", 2 * spatial, 0, 0, limit);
   auto columns = staticDim(n, x, 1, "input");
   if (failed(strides) || failed(dilations) || failed(pads) || failed(columns))

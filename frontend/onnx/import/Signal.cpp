@@ -89,8 +89,8 @@ static LogicalResult importDFT(NodeImport &n, int64_t axis) {
   Dims d = n.dims(x);
   if (d[*at] != n.num(rows)) {
     d[*at] = n.num(rows);
-    x = make<PadOp>(n, d, n.elem(x), x, like(n, x, 0),
-                    DimsAttr::get(n.b.getContext(), Dims(d.size(), n.num(0))), PadMode::constant);
+    x = make<PadOp>(n, d, n.elem(x), x, like(n, x, 0), DimsAttr::get(n.b.getContext(), Dims(d.size(), n.num(0))),
+                    PadMode::constant);
   }
   int64_t place = n.rank(x) - 2;
   Value moved = moveAxis(n, x, *at, place);
@@ -141,8 +141,8 @@ LogicalResult importSTFT(NodeImport &n) {
   int64_t bins = n.i("onesided", 1) ? *length / 2 + 1 : *length;
   // The matrix [length, parts, bins * 2] is wanted as kernels [bins * 2, parts, length].
   Type elem = n.elem(signal);
-  Value matrix = floats(n, fourierMatrix(*length, *parts, bins, 2, *length, false, false),
-                        {*length, *parts, bins * 2}, elem);
+  Value matrix =
+      floats(n, fourierMatrix(*length, *parts, bins, 2, *length, false, false), {*length, *parts, bins * 2}, elem);
   Value kernels = n.transpose(matrix, {2, 1, 0});
   if (window)
     kernels = n.mul(kernels, n.cast(window, elem));
@@ -175,7 +175,8 @@ static LogicalResult importWindow(NodeImport &n, double a0, double a1, double a2
     SmallVector<double> values;
     double period = std::max<double>(1, double(periodic ? count : count - 1));
     for (int64_t i = 0; i < count; ++i)
-      values.push_back(a0 - a1 * std::cos(2 * M_PI * double(i) / period) + a2 * std::cos(4 * M_PI * double(i) / period));
+      values.push_back(a0 - a1 * std::cos(2 * M_PI * double(i) / period) +
+                       a2 * std::cos(4 * M_PI * double(i) / period));
     return n.set(0, floats(n, values, {count}, type));
   }
   Type f64 = n.b.getF64Type();

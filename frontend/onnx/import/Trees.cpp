@@ -91,14 +91,15 @@ FailureOr<Ensemble> readEnsemble(NodeImport &n, StringRef what) {
     if (rootOf.try_emplace(trees[i], i).second)
       e.roots.push_back(i);
   }
-  static constexpr StringLiteral names[] = {"LEAF",       "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
+  static constexpr StringLiteral names[] = {"LEAF",      "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
                                             "BRANCH_GT", "BRANCH_EQ",  "BRANCH_NEQ"};
   e.nodes.resize(count);
   for (size_t i = 0; i < count; ++i) {
     TreeNode &node = e.nodes[i];
     const auto *mode = llvm::find(names, modes[i]);
     if (mode == std::end(names))
-      return n.error("nodes_modes[" + Twine(i) + "] is '" + modes[i] + "', want LEAF or BRANCH_LEQ, LT, GTE, GT, EQ, NEQ");
+      return n.error("nodes_modes[" + Twine(i) + "] is '" + modes[i] +
+                     "', want LEAF or BRANCH_LEQ, LT, GTE, GT, EQ, NEQ");
     node.mode = mode - names;
     node.feature = features[i];
     node.threshold = (*values)[i];
@@ -178,16 +179,13 @@ FailureOr<Value> emitEnsemble(NodeImport &n, const Ensemble &e, Value x, ReduceK
     begin.push_back(targets.size());
   }
   Type i32 = n.b.getI32Type(), i8 = n.b.getI8Type(), elem = n.elem(x);
-  auto ints = [&](const std::vector<int32_t> &v, StringRef name) {
-    return constantOf<int32_t>(n, v, i32, name);
-  };
+  auto ints = [&](const std::vector<int32_t> &v, StringRef name) { return constantOf<int32_t>(n, v, i32, name); };
   auto reals = [&](ArrayRef<double> v) { return floats(n, v, {int64_t(v.size())}, elem); };
   return make<TreeEnsembleOp>(n, {n.dims(x)[0], n.num(e.targets)}, elem, x, ints(features, "tree_features"),
-                              reals(thresholds), constantOf<int8_t>(n, modes, i8, "tree_modes"),
-                              ints(yes, "tree_true"), ints(no, "tree_false"),
-                              constantOf<int8_t>(n, missing, n.b.getI1Type(), "tree_missing"), ints(roots, "tree_roots"),
-                              ints(begin, "tree_leaf_begin"), ints(targets, "tree_leaf_targets"), reals(weights),
-                              aggregate);
+                              reals(thresholds), constantOf<int8_t>(n, modes, i8, "tree_modes"), ints(yes, "tree_true"),
+                              ints(no, "tree_false"), constantOf<int8_t>(n, missing, n.b.getI1Type(), "tree_missing"),
+                              ints(roots, "tree_roots"), ints(begin, "tree_leaf_begin"),
+                              ints(targets, "tree_leaf_targets"), reals(weights), aggregate);
 }
 
 /// x as [N, F] in f32, or f64 when it is that.
@@ -248,8 +246,8 @@ FailureOr<Value> postTransform(NodeImport &n, StringRef kind, Value scores) {
     // A softmax in which scores of 0 keep 0.
     Value top = n.reduce(ReduceKind::max, scores, {last}, /*keepDims=*/true);
     Value isZero = n.cmp(CmpKind::le, unary<AbsOp>(n, scores), like(n, scores, 1e-7));
-    Value powers = n.select(isZero, n.mul(scores, unary<ExpOp>(n, unary<NegOp>(n, top))),
-                            unary<ExpOp>(n, n.sub(scores, top)));
+    Value powers =
+        n.select(isZero, n.mul(scores, unary<ExpOp>(n, unary<NegOp>(n, top))), unary<ExpOp>(n, n.sub(scores, top)));
     Value sum = n.reduce(ReduceKind::sum, powers, {last}, /*keepDims=*/true);
     return n.select(n.cmp(CmpKind::eq, sum, like(n, sum, 0)), like(n, powers, 0.5), n.div(powers, sum));
   }
@@ -334,7 +332,8 @@ LogicalResult importTreeEnsemble(NodeImport &n) {
   SmallVector<int64_t> no = n.ints("nodes_falsenodeids"), yesLeaf = n.ints("nodes_trueleafs");
   SmallVector<int64_t> noLeaf = n.ints("nodes_falseleafs"), missing = n.ints("nodes_missing_value_tracks_true");
   SmallVector<int64_t> roots = n.ints("tree_roots"), leafTargets = n.ints("leaf_targetids");
-  if (failed(n.require("nodes_splits")) || failed(n.require("nodes_modes")) || failed(n.require("leaf_weights")) || failed(x))
+  if (failed(n.require("nodes_splits")) || failed(n.require("nodes_modes")) || failed(n.require("leaf_weights")) ||
+      failed(x))
     return failure();
   auto numbers = [&](StringRef name) -> FailureOr<SmallVector<double>> {
     const Tensor *t = n.tensor(name);
@@ -409,7 +408,8 @@ LogicalResult importTreeEnsemble(NodeImport &n) {
     e.roots.push_back(leafOnly ? e.nodes[root].whenTrue : root);
   }
   int64_t aggregate = n.i("aggregate_function", 1), post = n.i("post_transform", 0);
-  if (failed(expectRange(n, aggregate, 0, 3, "aggregate_function")) || failed(expectRange(n, post, 0, 4, "post_transform")))
+  if (failed(expectRange(n, aggregate, 0, 3, "aggregate_function")) ||
+      failed(expectRange(n, post, 0, 4, "post_transform")))
     return failure();
   static constexpr ReduceKind kinds[] = {ReduceKind::sum, ReduceKind::sum, ReduceKind::min, ReduceKind::max};
   static constexpr StringLiteral posts[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"};

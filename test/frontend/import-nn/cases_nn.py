@@ -100,6 +100,24 @@ def run(t):
     x = np.arange(4, dtype="f").reshape(1, 1, 2, 2) + 1
     t.check("maxunpool", "MaxUnpool", [x, np.array([[[[5, 7], [13, 15]]]])], kernel_shape=[2, 2], strides=[2, 2], opset=11)
 
+    # Suppression: candidates by score, overlaps of kept boxes dropped, the best of each class.
+    corners = np.random.default_rng(5).random((2, 12, 4)).astype("f")
+    scores = np.random.default_rng(6).permutation(72).reshape(2, 3, 12).astype("f") / 72
+    limits = [np.array([4]), np.array([0.2], "f"), np.array([0.3], "f")]
+    boxes = ((0, 0), (0, 1), (1, 0), (1, 2))
+    for given in (5, 4, 3):
+        t.check(f"nms {given} inputs", "NonMaxSuppression", [corners, scores, *limits[:given - 2]], opset=11,
+                peer="onnxruntime", result_types={0: np.int64}, symbolic=boxes)
+    t.check("nms centers", "NonMaxSuppression", [corners, scores, *limits], opset=11, center_point_box=1,
+            peer="onnxruntime", result_types={0: np.int64})
+    t.check("nms nothing", "NonMaxSuppression", [corners, scores, *limits[:2], np.array([2], "f")], opset=11,
+            peer="onnxruntime", result_types={0: np.int64})
+    rois = np.array([[0, 0, 6, 5], [1.5, 2, 4, 7.5], [-3, 1, 12, 3]], "f")
+    for mode in ("half_pixel", "output_half_pixel"):
+        t.check(f"roialign {mode}", "RoiAlign", [f(2, 3, 6, 7), rois, np.array([0, 1, 1])], opset=16, sampling_ratio=2,
+                output_height=2, output_width=3, spatial_scale=0.75, coordinate_transformation_mode=mode,
+                peer="onnxruntime", symbolic=((0, 0), (0, 2), (1, 0)))
+
     # Ops of ONNX 1.0.
     x = f(1, 3, 6, 7)
     t.check("affine", "Affine", [x], opset=7, alpha=2.0, beta=-1.0, want=[2 * x - 1])
@@ -124,4 +142,5 @@ def run(t):
     t.refuse("norm scale", "InstanceNormalization", [f(1, 2, 4), f(3), f(2)], 65, "scale has shape [3], want [2]")
     t.refuse("attention heads", "Attention", [f(1, 3, 2, 4), f(1, 2, 2, 4), f(1, 2, 2, 4)], 65,
              "Q has 3 heads, want a multiple of the 2", opset=23)
-    t.refuse("roialign", "RoiAlign", [f(1, 2, 4, 4), f(1, 4), np.array([0])], 69, "RoiAlign is not supported")
+    t.refuse("roialign", "RoiAlign", [f(1, 2, 4, 4), f(1, 4), np.array([0])], 69, "sampling_ratio 0")
+    t.refuse("nms boxes", "NonMaxSuppression", [corners, scores[:, :, 1:]], 65, "boxes has shape [2, 12, 4], want [2, 11, 4]")

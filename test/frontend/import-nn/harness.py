@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# Builds models of one node, runs them through smelt-import-run (importer and
+# Builds models of one node, runs them through smelt-test-import (importer and
 # reference evaluator of the smelt dialect) and through a peer, and compares.
 import os
 import subprocess
@@ -47,20 +47,25 @@ def run_smelt(tool, model, inputs):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "m.onnx")
         onnx.save(model, path)
-        with open(os.path.join(folder, "in.txt"), "w") as shapes:
-            for k, x in enumerate(inputs):
-                shapes.write(" ".join(map(str, x.shape)) + "\n")
-                with open(os.path.join(folder, f"in{k}.bin"), "wb") as f:
-                    f.write(np.ascontiguousarray(x).tobytes())
-        run = subprocess.run([tool, "--data=" + folder, path], capture_output=True, text=True, timeout=120)
+
+        def name(kind, k, what):
+            return os.path.join(folder, f"{kind}_{k}.{what}")
+
+        for k, x in enumerate(inputs):
+            with open(name("input", k, "shape"), "w") as f:
+                f.write(" ".join(map(str, x.shape)))
+            with open(name("input", k, "bin"), "wb") as f:
+                f.write(np.ascontiguousarray(x).tobytes())
+        run = subprocess.run([tool, "--evaluate=" + folder, path], capture_output=True, text=True, timeout=120)
         if run.returncode:
             return run.returncode, run.stderr
         results = []
-        with open(os.path.join(folder, "out.txt")) as shapes:
-            for k, line in enumerate(shapes.read().splitlines()):
-                kind, *dims = line.split(" ")
-                with open(os.path.join(folder, f"out{k}.bin"), "rb") as f:
-                    results.append(np.frombuffer(f.read(), ELEMENT[kind]).reshape([int(d) for d in dims]))
+        while os.path.exists(name("got", len(results), "bin")):
+            k = len(results)
+            with open(name("got", k, "type")) as kind, open(name("got", k, "shape")) as shape:
+                element, dims = ELEMENT[kind.read()], [int(d) for d in shape.read().split()]
+            with open(name("got", k, "bin"), "rb") as f:
+                results.append(np.frombuffer(f.read(), element).reshape(dims))
         return 0, results
 
 

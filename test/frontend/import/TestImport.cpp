@@ -10,7 +10,7 @@
 // and exits with the documented code of the first error (70 where the importer
 // itself is at fault). --locations prints each op's origins instead. --evaluate
 // runs the module in the reference evaluator on DIR/input_K.{shape,bin} and
-// writes DIR/got_K.{shape,bin}: elements row-major, a byte or more each.
+// writes DIR/got_K.{shape,type,bin}: elements row-major, a byte or more each.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/smelt/Origin.h"
@@ -105,7 +105,10 @@ static int evaluate(ModuleOp module, const std::string &dir) {
     std::string base = dir + "/got_" + std::to_string(i), shape;
     for (int64_t size : output.getShape())
       shape += std::to_string(size) + " ";
+    std::string type;
+    llvm::raw_string_ostream(type) << output.getElementType();
     writeFile(base + ".shape", shape);
+    writeFile(base + ".type", type);
     writeFile(base + ".bin", StringRef(output.getBytes().data(), output.getBytes().size()));
   }
   return 0;
