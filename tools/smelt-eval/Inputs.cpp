@@ -15,8 +15,8 @@ using namespace mlir;
 
 namespace smelt {
 
-/// Every symbol that nothing derives gets the value of its flag, or 3, 4, 5, 6
-/// by its number, moved into its range.
+/// Every symbol that nothing derives gets the value of its flag, or the common
+/// size moved into its range.
 static void bindSymbols(func::FuncOp func, const FillOptions &options, eval::SymbolEnv &env) {
   auto module = func->getParentOfType<ModuleOp>();
   llvm::DenseMap<int64_t, SymbolOp> symbols;
@@ -28,7 +28,7 @@ static void bindSymbols(func::FuncOp func, const FillOptions &options, eval::Sym
         auto symbol = dyn_cast<AffineSymbolExpr>(expr);
         if (!symbol || env.isBound(symbol.getPosition()))
           return;
-        int64_t id = symbol.getPosition(), value = 3 + id % 4;
+        int64_t id = symbol.getPosition(), value = options.size ? options.size : 3 + id % 4;
         if (SymbolOp op = symbols.lookup(id)) {
           auto it = options.symbols.find(op.getName());
           value = it != options.symbols.end() ? it->second

@@ -16,6 +16,8 @@ struct FillOptions {
   uint64_t seed = 0;
   /// Fractions in [-2, 2) in place of integers -4..4 for floats.
   bool fractions = false;
+  /// Of symbols not named below; 0: 3, 4, 5 or 6 by its number.
+  int64_t size = 0;
   /// Values of symbols by name; the others get a small one of their range.
   llvm::StringMap<int64_t> symbols;
 };
