@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/smelt-eval/Inputs.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include <algorithm>
 #include <random>
 
@@ -38,11 +39,43 @@ static void bindSymbols(func::FuncOp func, const FillOptions &options, eval::Sym
       });
 }
 
+static FailureOr<eval::HostTensor> readInput(func::FuncOp func, Type elementType, StringRef text) {
+  auto [shapeText, path] = text.split(':');
+  SmallVector<int64_t> shape;
+  int64_t bytes = getElementBytes(elementType);
+  SmallVector<StringRef> sizes;
+  shapeText.split(sizes, 'x', -1, /*KeepEmpty=*/false);
+  for (StringRef size : sizes) {
+    if (size.getAsInteger(10, shape.emplace_back()) || shape.back() < 0)
+      return func.emitError() << "--input=" << text << ": want SHAPE:FILE";
+    bytes *= shape.back();
+  }
+  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!file)
+    return func.emitError() << "cannot read " << path << ": " << file.getError().message();
+  StringRef data = (*file)->getBuffer();
+  if (int64_t(data.size()) != bytes)
+    return func.emitError() << path << " has " << data.size() << " bytes, want " << bytes;
+  return eval::HostTensor::copy(elementType, shape, ArrayRef<char>(data.data(), data.size()));
+}
+
 FailureOr<SmallVector<eval::HostTensor>> makeInputs(func::FuncOp func, const FillOptions &options,
                                                     eval::SymbolEnv &env) {
   for (Type type : func.getArgumentTypes())
     if (!isa<RankedTensorType>(type))
       return func.emitError() << "argument of type " << type << ", want a tensor";
+  if (!options.files.empty()) {
+    if (options.files.size() != func.getNumArguments())
+      return func.emitError() << options.files.size() << " inputs given, want " << func.getNumArguments();
+    SmallVector<eval::HostTensor> inputs;
+    for (auto [type, text] : llvm::zip_equal(func.getArgumentTypes(), options.files)) {
+      auto input = readInput(func, cast<RankedTensorType>(type).getElementType(), text);
+      if (failed(input))
+        return failure();
+      inputs.push_back(*input);
+    }
+    return inputs;
+  }
   bindSymbols(func, options, env);
   std::mt19937_64 random(options.seed);
   SmallVector<eval::HostTensor> inputs;

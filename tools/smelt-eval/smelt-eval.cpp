@@ -23,6 +23,7 @@ namespace cl = llvm::cl;
 static cl::opt<std::string> file(cl::Positional, cl::desc("<file.mlir or file.onnx>"), cl::init("-"));
 static cl::opt<std::string> pipeline("pipeline", cl::desc("compare before and after these passes on the module"));
 static cl::list<std::string> symbols("symbol", cl::desc("NAME=VALUE of a symbol"));
+static cl::list<std::string> inputs("input", cl::desc("SHAPE:FILE of raw bytes, one per argument"));
 static cl::opt<int64_t> size("size", cl::desc("of symbols not named"), cl::init(0));
 static cl::opt<uint64_t> seed("seed", cl::desc("of the inputs"), cl::init(0));
 static cl::opt<bool> fractions("fractions", cl::desc("fill floats with fractions, not small integers"));
@@ -51,6 +52,7 @@ int main(int argc, char **argv) {
   fill.seed = seed;
   fill.fractions = fractions;
   fill.size = size;
+  fill.files = inputs;
   for (StringRef symbol : symbols) {
     auto [name, value] = symbol.split('=');
     if (value.getAsInteger(10, fill.symbols[name])) {

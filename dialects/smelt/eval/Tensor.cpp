@@ -367,12 +367,15 @@ void storeElements(Kind kind, const void *source, Type to, char *target, int64_t
     dispatch(carriedKind(to), [&](auto toTag) {
       using T = decltype(toTag);
       auto *out = reinterpret_cast<T *>(target);
+      // Below 8 bits codes wrap, unsigned ones too: a negative float keeps its bits.
+      if constexpr (sizeof(T) == 1 && !std::is_same_v<T, bool>)
+        if (width < 8) {
+          for (int64_t i = 0; i < count; ++i)
+            out[i] = T(T(uint8_t(castElement<int8_t>(in[i])) << (8 - width)) >> (8 - width));
+          return;
+        }
       for (int64_t i = 0; i < count; ++i)
         out[i] = castElement<T>(in[i]);
-      if constexpr (sizeof(T) == 1 && !std::is_same_v<T, bool>)
-        if (width < 8)
-          for (int64_t i = 0; i < count; ++i)
-            out[i] = T(T(uint8_t(out[i]) << (8 - width)) >> (8 - width));
     });
   });
 }
