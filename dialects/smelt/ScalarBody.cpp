@@ -110,8 +110,9 @@ Value convert(Emit &e, Value x, Type from, Type to) {
     }
     return wide;
   }
+  // Below 8 bits codes wrap, unsigned ones too: a negative float keeps its bits.
   if (e.isFloat(x))
-    return wrapSubByte(e, floatToInt(e, x, target, isUnsigned(to)), to);
+    return wrapSubByte(e, floatToInt(e, x, target, isUnsigned(to) && to.getIntOrFloatBitWidth() >= 8), to);
   unsigned ws = source.getIntOrFloatBitWidth(), wt = target.getIntOrFloatBitWidth();
   if (ws < wt)
     return isUnsigned(from) || ws == 1 ? Value(arith::ExtUIOp::create(e.b, e.loc, type, x))

@@ -45,12 +45,18 @@ std::string firstDifference(const eval::HostTensor &got, const eval::HostTensor 
     return text;
   }
   bool isFloat = isa<FloatType>(want.getElementType());
+  double squares = 0;
+  if (isFloat && tolerance.absolute != 0)
+    for (int64_t i = 0, e = want.getNumElements(); i < e; ++i)
+      if (double value = want.getDouble(i); std::isfinite(value))
+        squares += value * value / double(e);
+  double absolute = tolerance.absolute * std::sqrt(squares);
   for (int64_t i = 0, e = want.getNumElements(); i < e; ++i) {
     bool equal;
     if (isFloat) {
       double a = got.getDouble(i), b = want.getDouble(i);
       equal = a == b || (a != a && b != b) ||
-              (std::isfinite(a) && std::fabs(a - b) <= tolerance.absolute + tolerance.relative * std::fabs(b));
+              (std::isfinite(a) && std::fabs(a - b) <= absolute + tolerance.relative * std::fabs(b));
     } else {
       equal = got.getInt(i) == want.getInt(i);
     }

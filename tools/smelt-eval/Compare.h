@@ -13,7 +13,9 @@
 namespace smelt {
 
 struct Tolerance {
-  double relative = 0, absolute = 0; // both 0: equal as numbers, NaN as NaN
+  /// `absolute` in units of the wanted tensor's rms; both 0: equal as numbers,
+  /// NaN as NaN.
+  double relative = 0, absolute = 0;
 };
 
 /// `tensor<2xf32> = 1 2`, the first 64 elements; `full`: all of them, exactly.

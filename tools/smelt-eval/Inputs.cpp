@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/smelt-eval/Inputs.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include <algorithm>
 #include <random>
 
@@ -15,8 +16,8 @@ using namespace mlir;
 
 namespace smelt {
 
-/// Every symbol that nothing derives gets the value of its flag, or 3, 4, 5, 6
-/// by its number, moved into its range.
+/// Every symbol that nothing derives gets the value of its flag, or the common
+/// size moved into its range.
 static void bindSymbols(func::FuncOp func, const FillOptions &options, eval::SymbolEnv &env) {
   auto module = func->getParentOfType<ModuleOp>();
   llvm::DenseMap<int64_t, SymbolOp> symbols;
@@ -28,7 +29,7 @@ static void bindSymbols(func::FuncOp func, const FillOptions &options, eval::Sym
         auto symbol = dyn_cast<AffineSymbolExpr>(expr);
         if (!symbol || env.isBound(symbol.getPosition()))
           return;
-        int64_t id = symbol.getPosition(), value = 3 + id % 4;
+        int64_t id = symbol.getPosition(), value = options.size ? options.size : 3 + id % 4;
         if (SymbolOp op = symbols.lookup(id)) {
           auto it = options.symbols.find(op.getName());
           value = it != options.symbols.end() ? it->second
@@ -38,11 +39,43 @@ static void bindSymbols(func::FuncOp func, const FillOptions &options, eval::Sym
       });
 }
 
+static FailureOr<eval::HostTensor> readInput(func::FuncOp func, Type elementType, StringRef text) {
+  auto [shapeText, path] = text.split(':');
+  SmallVector<int64_t> shape;
+  int64_t bytes = getElementBytes(elementType);
+  SmallVector<StringRef> sizes;
+  shapeText.split(sizes, 'x', -1, /*KeepEmpty=*/false);
+  for (StringRef size : sizes) {
+    if (size.getAsInteger(10, shape.emplace_back()) || shape.back() < 0)
+      return func.emitError() << "--input=" << text << ": want SHAPE:FILE";
+    bytes *= shape.back();
+  }
+  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!file)
+    return func.emitError() << "cannot read " << path << ": " << file.getError().message();
+  StringRef data = (*file)->getBuffer();
+  if (int64_t(data.size()) != bytes)
+    return func.emitError() << path << " has " << data.size() << " bytes, want " << bytes;
+  return eval::HostTensor::copy(elementType, shape, ArrayRef<char>(data.data(), data.size()));
+}
+
 FailureOr<SmallVector<eval::HostTensor>> makeInputs(func::FuncOp func, const FillOptions &options,
                                                     eval::SymbolEnv &env) {
   for (Type type : func.getArgumentTypes())
     if (!isa<RankedTensorType>(type))
       return func.emitError() << "argument of type " << type << ", want a tensor";
+  if (!options.files.empty()) {
+    if (options.files.size() != func.getNumArguments())
+      return func.emitError() << options.files.size() << " inputs given, want " << func.getNumArguments();
+    SmallVector<eval::HostTensor> inputs;
+    for (auto [type, text] : llvm::zip_equal(func.getArgumentTypes(), options.files)) {
+      auto input = readInput(func, cast<RankedTensorType>(type).getElementType(), text);
+      if (failed(input))
+        return failure();
+      inputs.push_back(*input);
+    }
+    return inputs;
+  }
   bindSymbols(func, options, env);
   std::mt19937_64 random(options.seed);
   SmallVector<eval::HostTensor> inputs;

@@ -9,6 +9,8 @@
 
 #include "dialects/smelt/eval/Evaluator.h"
 #include "llvm/ADT/StringMap.h"
+#include <string>
+#include <vector>
 
 namespace smelt {
 
@@ -16,6 +18,11 @@ struct FillOptions {
   uint64_t seed = 0;
   /// Fractions in [-2, 2) in place of integers -4..4 for floats.
   bool fractions = false;
+  /// `SHAPE:FILE` per argument, SHAPE as 2x3 (empty: 0-d), FILE its raw bytes;
+  /// none: made up.
+  std::vector<std::string> files;
+  /// Of symbols not named below; 0: 3, 4, 5 or 6 by its number.
+  int64_t size = 0;
   /// Values of symbols by name; the others get a small one of their range.
   llvm::StringMap<int64_t> symbols;
 };

@@ -4,32 +4,34 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Prints the results of every function of a file on made-up inputs; with
-// --pipeline, compares them before and after the passes (exit 82 when they
-// differ). A test tool: not installed.
+// --pipeline, compares them before and after the passes: exit 82 when they
+// differ, 69 when there is nothing to compare with. A test tool: not installed.
 //
 //===----------------------------------------------------------------------===//
 #include "mlir/InitAllPasses.h"
-#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/CommandLine.h"
 #include "passes/simplify/Passes.h"
 #include "tools/smelt-eval/Compare.h"
 #include "tools/smelt-eval/Inputs.h"
+#include "tools/smelt-eval/Load.h"
 
 using namespace mlir;
 namespace cl = llvm::cl;
 
-static cl::opt<std::string> file(cl::Positional, cl::desc("<file.mlir>"), cl::init("-"));
+static cl::opt<std::string> file(cl::Positional, cl::desc("<file.mlir or file.onnx>"), cl::init("-"));
 static cl::opt<std::string> pipeline("pipeline", cl::desc("compare before and after these passes on the module"));
 static cl::list<std::string> symbols("symbol", cl::desc("NAME=VALUE of a symbol"));
+static cl::list<std::string> inputs("input", cl::desc("SHAPE:FILE of raw bytes, one per argument"));
+static cl::opt<int64_t> size("size", cl::desc("of symbols not named"), cl::init(0));
 static cl::opt<uint64_t> seed("seed", cl::desc("of the inputs"), cl::init(0));
 static cl::opt<bool> fractions("fractions", cl::desc("fill floats with fractions, not small integers"));
 static cl::opt<bool> oracle("oracle", cl::desc("all floats in f64"));
 static cl::opt<bool> printIr("print-ir", cl::desc("print the IR after the pipeline too"));
 static cl::opt<bool> full("full", cl::desc("print every element with all its digits"));
 static cl::opt<double> relative("rtol", cl::init(0));
-static cl::opt<double> absolute("atol", cl::init(0));
+static cl::opt<double> absolute("atol", cl::desc("in units of the wanted tensor's rms"), cl::init(0));
 
 static FailureOr<SmallVector<smelt::eval::HostTensor>> run(func::FuncOp func, const smelt::FillOptions &fill) {
   smelt::eval::EvaluatorOptions options;
@@ -49,6 +51,8 @@ int main(int argc, char **argv) {
   smelt::FillOptions fill;
   fill.seed = seed;
   fill.fractions = fractions;
+  fill.size = size;
+  fill.files = inputs;
   for (StringRef symbol : symbols) {
     auto [name, value] = symbol.split('=');
     if (value.getAsInteger(10, fill.symbols[name])) {
@@ -60,7 +64,7 @@ int main(int argc, char **argv) {
   registry.insert<smelt::SmeltDialect>();
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
-  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(file.getValue(), &context);
+  OwningOpRef<ModuleOp> module = smelt::load(file, &context);
   if (!module)
     return 65;
   OwningOpRef<ModuleOp> after = module->clone();
@@ -84,7 +88,7 @@ int main(int argc, char **argv) {
       continue;
     auto before = run(func, fill);
     if (failed(before))
-      return 82;
+      return 69;
     if (pipeline.empty()) {
       for (auto [i, result] : llvm::enumerate(*before)) {
         llvm::outs() << "@" << func.getName() << " result " << i << ": ";

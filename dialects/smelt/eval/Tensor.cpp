@@ -11,6 +11,7 @@
 #include "dialects/smelt/eval/Kinds.h"
 #include "llvm/ADT/APFloat.h"
 #include <cstring>
+#include <vector>
 
 using namespace mlir;
 
@@ -180,8 +181,22 @@ static float floatFromBits(uint32_t bits) {
 template <typename T> static void loadNarrowFloat(FloatType type, const char *source, T *target, int64_t count) {
   if (type.isF16()) {
     auto *half = reinterpret_cast<const _Float16 *>(source);
+    if (count < 4 << 16) {
+      for (int64_t i = 0; i < count; ++i)
+        target[i] = castElement<T>(float(half[i]));
+      return;
+    }
+    // The conversion is a library call on most hosts: once per code.
+    std::vector<T> table(1 << 16);
+    for (uint32_t code = 0; code < table.size(); ++code) {
+      uint16_t bits = code;
+      _Float16 value;
+      std::memcpy(&value, &bits, 2);
+      table[code] = castElement<T>(float(value));
+    }
+    auto *codes = reinterpret_cast<const uint16_t *>(source);
     for (int64_t i = 0; i < count; ++i)
-      target[i] = castElement<T>(float(half[i]));
+      target[i] = table[codes[i]];
     return;
   }
   if (type.isBF16()) {
@@ -290,6 +305,22 @@ static uint64_t encodeNarrow(const llvm::fltSemantics &semantics, double x, bool
   return value.bitcastToAPInt().getZExtValue();
 }
 
+/// Round to nearest even, without the library call for ordinary values.
+static uint16_t toHalf(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  uint32_t sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7fffffff;
+  // Normal in f16 and not rounded to infinity: drop 13 bits of the fraction.
+  if (magnitude >= 0x38800000 && magnitude < 0x477fe000) {
+    uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
+    return uint16_t(sign | ((rounded >> 13) - (112 << 10)));
+  }
+  _Float16 half = _Float16(x);
+  uint16_t code;
+  std::memcpy(&code, &half, 2);
+  return code;
+}
+
 template <typename S>
 static void storeFloat(FloatType type, const S *source, char *target, int64_t count, bool saturate) {
   if (type.isF32() || type.isF64())
@@ -300,12 +331,12 @@ static void storeFloat(FloatType type, const S *source, char *target, int64_t co
         out[i] = castElement<T>(source[i]);
     });
   if (type.isF16()) {
-    auto *out = reinterpret_cast<_Float16 *>(target);
+    auto *out = reinterpret_cast<uint16_t *>(target);
     for (int64_t i = 0; i < count; ++i) {
       if constexpr (std::is_same_v<S, double>)
-        out[i] = _Float16(toOddFloat(source[i]));
+        out[i] = toHalf(toOddFloat(source[i]));
       else
-        out[i] = _Float16(float(source[i]));
+        out[i] = toHalf(float(source[i]));
     }
     return;
   }
@@ -336,12 +367,15 @@ void storeElements(Kind kind, const void *source, Type to, char *target, int64_t
     dispatch(carriedKind(to), [&](auto toTag) {
       using T = decltype(toTag);
       auto *out = reinterpret_cast<T *>(target);
+      // Below 8 bits codes wrap, unsigned ones too: a negative float keeps its bits.
+      if constexpr (sizeof(T) == 1 && !std::is_same_v<T, bool>)
+        if (width < 8) {
+          for (int64_t i = 0; i < count; ++i)
+            out[i] = T(T(uint8_t(castElement<int8_t>(in[i])) << (8 - width)) >> (8 - width));
+          return;
+        }
       for (int64_t i = 0; i < count; ++i)
         out[i] = castElement<T>(in[i]);
-      if constexpr (sizeof(T) == 1 && !std::is_same_v<T, bool>)
-        if (width < 8)
-          for (int64_t i = 0; i < count; ++i)
-            out[i] = T(T(uint8_t(out[i]) << (8 - width)) >> (8 - width));
     });
   });
 }

@@ -165,6 +165,15 @@ def casts(c):
     for name in ("f16", "bf16", "f64"):
         c.add("cast", [x], [x.astype(DTYPES[name])])
     c.add("cast", [x.astype(np.float64) * (1 + 2.0**-40)], [(x.astype(np.float64) * (1 + 2.0**-40)).astype(np.float16)])
+    # Every f16 value, what lies half way between two, and next to that.
+    halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
+    middles = (halves[1:] + halves[:-1]) / 2
+    near = np.concatenate([halves, middles, np.nextafter(middles, np.float32(0)), np.nextafter(middles, np.float32(1e9)),
+                           np.array([65519.99, 65520, 65536], np.float32)])
+    for data in (near, -near, near.astype(np.float64)):
+        c.add("cast", [data], [data.astype(np.float16)])
+    every = np.tile(np.arange(1 << 16, dtype=np.uint16), 5).view(np.float16)
+    c.add("cast", [every], [every.astype(np.float32)])
     specials = np.array([np.nan, np.inf, -np.inf, 0.0, 1e-9, 300, -57344, 240], np.float32)
     for name in ("f8E4M3FN", "f8E5M2", "f8E4M3FNUZ", "f8E5M2FNUZ"):
         for saturate in (0, 1):
