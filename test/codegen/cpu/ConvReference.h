@@ -45,6 +45,8 @@ inline bool next(std::vector<int64_t> &index, const std::vector<int64_t> &sizes)
 }
 
 template <class T> void runConv(ConvCase c, const std::string &element, const std::string &family, const std::string &target) {
+  if (!isSampled(target))
+    return;
   size_t rank = c.kernel.size();
   auto fill = [&](std::vector<int64_t> &v, int64_t value) {
     if (v.empty())

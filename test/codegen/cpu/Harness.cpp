@@ -14,6 +14,9 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Program.h"
+#include <cstdlib>
 #include <ctime>
 #include <sys/mman.h>
 
@@ -52,6 +55,15 @@ struct Kernel::Impl {
   std::vector<std::vector<char>> packed; // by operand; empty where the caller's buffer is used
   std::vector<int64_t> symbolIds;
   CpuTarget target;
+  std::string crossDirectory; // with the linked runner, when the target is another machine
+
+  ~Impl() {
+    if (!crossDirectory.empty())
+      llvm::sys::fs::remove_directories(crossDirectory);
+  }
+  void linkCross(const std::string &object);
+  int64_t runCross(const std::vector<void *> &pointers, const std::vector<int64_t> &symbols, int64_t begin, int64_t end,
+                   int64_t scratchBytes, const std::vector<int64_t> &values);
 };
 
 static void check(bool ok, const std::string &what) {
@@ -80,6 +92,98 @@ static int64_t evaluateExpr(AffineExpr e, const std::vector<int64_t> &symbols) {
   case AffineExprKind::CeilDiv: return (x + y - 1) / y;
   default: return x % y;
   }
+}
+
+static bool isCross(llvm::StringRef target) {
+#if defined(__aarch64__)
+  return target != "aarch64" && target != "native";
+#else
+  return target == "aarch64";
+#endif
+}
+
+/// Reads the spec and buffers on stdin, runs the kernel, writes the status and
+/// the buffers to stdout.
+static const char kRunner[] = R"(
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+void k(void **, const int64_t *, int64_t, int64_t, char *);
+static int64_t number(void) { int64_t v; if (fread(&v, 8, 1, stdin) != 1) exit(3); return v; }
+int main(void) {
+  int64_t count = number(), symbols = number(), begin = number(), end = number(), scratch = number();
+  int64_t *values = malloc(8 * symbols + 8), *sizes = malloc(8 * count + 8);
+  void **buffers = malloc(8 * count + 8);
+  for (int64_t i = 0; i < symbols; ++i) values[i] = number();
+  for (int64_t i = 0; i < count; ++i) {
+    sizes[i] = number();
+    buffers[i] = malloc(sizes[i] + 1);
+    if (fread(buffers[i], 1, sizes[i], stdin) != (size_t)sizes[i]) return 3;
+  }
+  char *memory = aligned_alloc(64, 64 + (scratch + 127) / 64 * 64);
+  *(int64_t *)memory = 0;
+  k(buffers, values, begin, end, memory + 64);
+  fwrite(memory, 8, 1, stdout);
+  for (int64_t i = 0; i < count; ++i) fwrite(buffers[i], 1, sizes[i], stdout);
+  return 0;
+}
+)";
+
+static void writeFile(const std::string &path, llvm::StringRef bytes) {
+  std::error_code error;
+  llvm::raw_fd_ostream os(path, error);
+  check(!error, "cannot write " + path);
+  os << bytes;
+}
+
+void Kernel::Impl::linkCross(const std::string &object) {
+  llvm::SmallString<128> directory;
+  check(!llvm::sys::fs::createUniqueDirectory("smelt-kernel", directory), "cannot make a temporary directory");
+  crossDirectory = directory.str();
+  writeFile(crossDirectory + "/run.c", kRunner);
+  writeFile(crossDirectory + "/k.o", object);
+  std::string command = "aarch64-linux-gnu-gcc -O1 -static -o " + crossDirectory + "/run " + crossDirectory + "/run.c " +
+                        crossDirectory + "/k.o -lm";
+  check(std::system(command.c_str()) == 0, "failed: " + command);
+}
+
+int64_t Kernel::Impl::runCross(const std::vector<void *> &pointers, const std::vector<int64_t> &symbols, int64_t begin,
+                               int64_t end, int64_t scratchBytes, const std::vector<int64_t> &values) {
+  std::string input;
+  auto number = [&](int64_t v) { input.append(reinterpret_cast<char *>(&v), 8); };
+  for (int64_t v : {int64_t(pointers.size()), int64_t(values.size()), begin, end, scratchBytes})
+    number(v);
+  for (int64_t v : values)
+    number(v);
+  SmallVector<Type> types(kernel.getOperandTypes());
+  llvm::append_range(types, kernel.getResultTypes());
+  std::vector<int64_t> sizes;
+  for (auto [i, type] : llvm::enumerate(types)) {
+    int64_t bytes = getElementBytes(cast<RankedTensorType>(type).getElementType());
+    for (AffineExpr dim : getDims(type))
+      bytes *= evaluateExpr(dim, symbols);
+    if (i < packed.size() && !packed[i].empty())
+      bytes = packed[i].size();
+    sizes.push_back(bytes);
+    number(bytes);
+    input.append(static_cast<char *>(pointers[i]), bytes);
+  }
+  writeFile(crossDirectory + "/in", input);
+  std::string command =
+      "qemu-aarch64 " + crossDirectory + "/run < " + crossDirectory + "/in > " + crossDirectory + "/out";
+  check(std::system(command.c_str()) == 0, "failed: " + command);
+  auto output = llvm::MemoryBuffer::getFile(crossDirectory + "/out");
+  check(bool(output), "no output of " + command);
+  const char *from = (*output)->getBufferStart();
+  int64_t status;
+  std::memcpy(&status, from, 8);
+  from += 8;
+  for (auto [i, bytes] : llvm::enumerate(sizes)) {
+    if (i >= kernel.getNumOperands())
+      std::memcpy(pointers[i], from, bytes);
+    from += bytes;
+  }
+  return status;
 }
 
 Kernel::Kernel(const KernelText &text, const std::vector<std::pair<unsigned, std::vector<char>>> &constants,
@@ -122,12 +226,6 @@ Kernel::Kernel(const KernelText &text, const std::vector<std::pair<unsigned, std
   FailureOr<std::string> object = compileModule(*code, *cpu, Emit::Object, 2);
   check(succeeded(object), "cannot compile:\n" + source);
   compileMilliseconds = 1e3 * (threadSeconds() - start);
-  impl->jit = llvm::cantFail(llvm::orc::LLJITBuilder().create());
-  auto &library = impl->jit->getMainJITDylib();
-  library.addGenerator(llvm::cantFail(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-      impl->jit->getDataLayout().getGlobalPrefix())));
-  llvm::cantFail(impl->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object)));
-  impl->function = llvm::cantFail(impl->jit->lookup("k")).toPtr<KernelFn>();
   impl->packed.resize(text.operands.size());
   for (auto &[operand, bytes] : constants)
     if (DictionaryAttr packing = getPacking(kernel, operand))
@@ -135,6 +233,16 @@ Kernel::Kernel(const KernelText &text, const std::vector<std::pair<unsigned, std
           packConstant(cast<RankedTensorType>(kernel.getOperand(operand).getType()), bytes, packing);
   for (int64_t id : getKernelSymbols(kernel))
     impl->symbolIds.push_back(id);
+  if (isCross(target)) {
+    impl->linkCross(*object);
+    return;
+  }
+  impl->jit = llvm::cantFail(llvm::orc::LLJITBuilder().create());
+  auto &library = impl->jit->getMainJITDylib();
+  library.addGenerator(llvm::cantFail(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      impl->jit->getDataLayout().getGlobalPrefix())));
+  llvm::cantFail(impl->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*object)));
+  impl->function = llvm::cantFail(impl->jit->lookup("k")).toPtr<KernelFn>();
 }
 
 Kernel::~Kernel() = default;
@@ -182,6 +290,10 @@ int64_t Kernel::run(const std::vector<void *> &buffers, const std::vector<int64_
   int64_t grid = evaluateExpr(getGrid(impl->kernel), symbols), scratchBytes = evaluateExpr(getScratch(impl->kernel), symbols);
   int64_t status = 0;
   for (unsigned part = 0; part < parts; ++part) {
+    if (!impl->crossDirectory.empty()) {
+      status |= impl->runCross(pointers, symbols, grid * part / parts, grid * (part + 1) / parts, scratchBytes, values);
+      continue;
+    }
     // The thread's status block lies before its scratch, which is 64-byte aligned
     // and ends (up to alignment) at the guard.
     GuardedBuffer scratch(64 + (scratchBytes + 63) / 64 * 64);
@@ -201,7 +313,15 @@ std::vector<std::string> runnableTargets() {
     targets.push_back("x86-64-v4");
 #endif
   targets.push_back("native");
+  if (isCross("aarch64") && llvm::sys::findProgramByName("aarch64-linux-gnu-gcc") &&
+      llvm::sys::findProgramByName("qemu-aarch64"))
+    targets.push_back("aarch64");
   return targets;
+}
+
+bool isSampled(const std::string &target) {
+  static unsigned count = 0;
+  return !isCross(target) || count++ % 12 == 0;
 }
 
 } // namespace smelt::test

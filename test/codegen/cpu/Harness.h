@@ -65,8 +65,12 @@ private:
   std::string familyName;
 };
 
-/// The targets this machine can run.
+/// The targets this machine can run: its own, and aarch64 where a cross
+/// compiler and qemu-aarch64 are in PATH.
 std::vector<std::string> runnableTargets();
+/// Whether to try this case: always on our own targets, one in twelve where a
+/// run means a link and an emulator.
+bool isSampled(const std::string &target);
 
 /// Small integers, so that any order of summation is exact.
 template <class T> void fillIntegers(T *data, size_t count, unsigned seed, int low = -4, int high = 4) {

@@ -36,6 +36,8 @@ std::string tensorText(const std::vector<int64_t> &sizes, const std::vector<std:
 
 template <class T, class R> void runCase(const Case &c, const char *element, const char *resultElement,
                                          const std::string &target) {
+  if (!isSampled(target))
+    return;
   SCOPED_TRACE(llvm::formatv("{0} m={1} n={2} k={3} batch={4} const={5} tA={6} tB={7} bB={8} sym={9}{10}{11} pA={12} pB={13} epi={14} {15}",
                              target, c.m, c.n, c.k, c.batch.size(), c.constantB, c.transposeA, c.transposeB, c.batchedB,
                              c.symbolicM, c.symbolicN, c.symbolicK, c.prologueA, c.prologueB, int(c.epilogue), element)
