@@ -32,16 +32,19 @@ Value Emitter::reduceElement(ReduceOp op, ArrayRef<Value> index, unsigned lanes,
   Type elementType = tensorType(op.getResult()).getElementType();
   Type type = lanesType(carriedType(elementType), lanes);
   bool isUns = isUnsigned(elementType);
-  std::function<Value(size_t, Value)> nest = [&](size_t k, Value acc) -> Value {
+  // Each level has a sum of its own: a million addends in one f32 lose digits
+  // that a thousand sums of a thousand keep.
+  std::function<Value(size_t)> nest = [&](size_t k) -> Value {
     if (k == op.getAxes().size())
-      return combine(op.getKind(), acc, element(op.getX(), at, lanes, dim), isUns);
+      return element(op.getX(), at, lanes, dim);
     int64_t axis = op.getAxes()[k];
-    return forLoop(num(0), extents[axis], num(1), acc, [&](Value iv, ValueRange carried) -> SmallVector<Value> {
+    Value identity = reduceIdentity(op.getKind(), type, isUns);
+    return forLoop(num(0), extents[axis], num(1), identity, [&](Value iv, ValueRange carried) -> SmallVector<Value> {
       at[axis] = iv;
-      return {nest(k + 1, carried[0])};
+      return {combine(op.getKind(), carried[0], nest(k + 1), isUns)};
     })[0];
   };
-  return nest(0, reduceIdentity(op.getKind(), type, isUns));
+  return nest(0);
 }
 
 Value Emitter::argReduceElement(ArgReduceOp op, ArrayRef<Value> index) {

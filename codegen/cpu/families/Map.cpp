@@ -44,18 +44,19 @@ SmallVector<SmallVector<int64_t>> collapseGroups(KernelOp kernel) {
     auto constant = dyn_cast<AffineConstantExpr>(e);
     return constant && constant.getValue() == 1;
   };
-  auto alike = [&](int64_t i) { // dims i and i + 1
+  auto alike = [&](ArrayRef<int64_t> group, int64_t next) {
     for (const auto &dims : values) {
       int64_t shift = int64_t(out.size()) - int64_t(dims.size());
       auto full = [&](int64_t d) { return d - shift >= 0 && dims[d - shift] == out[d]; };
       auto one = [&](int64_t d) { return d - shift < 0 || isOne(dims[d - shift]); };
-      if (!(full(i) && full(i + 1)) && !(one(i) && one(i + 1)))
+      // All of the group, not neighbours by pairs: a unit dim is full and one.
+      if (!(llvm::all_of(group, full) && full(next)) && !(llvm::all_of(group, one) && one(next)))
         return false;
     }
     return true;
   };
   for (int64_t i = 0; i < int64_t(out.size()); ++i) {
-    if (i > 0 && onlyElementwise && alike(i - 1))
+    if (i > 0 && onlyElementwise && alike(groups.back(), i))
       groups.back().push_back(i);
     else
       groups.push_back({i});
