@@ -53,7 +53,9 @@ def Smelt_LoopOp : Smelt_Op<"loop", [RecursiveMemoryEffects, AttrSizedOperandSeg
     true), the next carried tensors, and one slice per scan output. Results: the
     last carried tensors, then the scan outputs with the count of iterations in
     front. `count` is the symbol bound to the number of iterations made, -1
-    when that is `trip` itself.
+    when that is `trip` itself. A dim of a body argument that is a bare symbol
+    made for this loop (`Loop_3.carried0.dim0`) is bound anew for each iteration
+    to the size that is carried; one of a result (`.out`, `.scan`) at the end.
   }];
   let arguments = (ins Optional<I1>:$condition, Variadic<AnyRankedTensor>:$inits,
                        OptionalAttr<Smelt_DimsAttr>:$trip, I64Attr:$iteration, I64Attr:$count);

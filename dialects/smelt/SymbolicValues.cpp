@@ -5,7 +5,7 @@
 //
 // An evaluator whose numbers are quotients of affine expressions. It gives up
 // (nothing) rather than approximate: what it does not know is computed on the
-// device and read back. Tested by test/dialects/symbolic_values_test.cpp.
+// device and read back. Tested by test/dialects/smelt/SymbolicValuesTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/smelt/SymbolicValues.h"

@@ -254,6 +254,7 @@ FailureOr<std::optional<SmallVector<Value>>> Importer::importIf(const Node &node
     std::string reason = errors[errorsBefore].message;
     errors.resize(errorsBefore);
     requireCondition(condition, taken, b, loc, node.path() + ": the model has no result for this input: " + reason);
+    test.getDefiningOp()->erase();
     assume(condition, taken);
     return takeInline(taken);
   }
