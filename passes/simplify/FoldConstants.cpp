@@ -32,19 +32,9 @@ bool isNumberTensor(Type type) {
   return tensor && tensor.hasStaticShape() && eval::isSupportedElement(tensor.getElementType());
 }
 
-/// Bytes of a static tensor, saturated.
-int64_t bytesOf(Type type) {
-  auto tensor = cast<RankedTensorType>(type);
-  int64_t bytes = getElementBytes(tensor.getElementType());
-  for (int64_t size : tensor.getShape())
-    if (llvm::MulOverflow(bytes, size, bytes))
-      return std::numeric_limits<int64_t>::max();
-  return bytes;
-}
-
 int64_t elementsOf(Type type) {
   auto tensor = cast<RankedTensorType>(type);
-  return bytesOf(type) / getElementBytes(tensor.getElementType());
+  return byteSize(type) / getElementBytes(tensor.getElementType());
 }
 
 /// Multiplications (or comparisons of a window) the op needs, roughly.
@@ -143,7 +133,7 @@ private:
         return;
       operands.push_back(*known);
     }
-    if (isa<DequantizeOp>(op) && bytesOf(op->getOperand(0).getType()) > kDequantizeLimit)
+    if (isa<DequantizeOp>(op) && byteSize(op->getOperand(0).getType()) > kDequantizeLimit)
       return;
     SmallVector<Known> results;
     bool allSplats = !operands.empty() && llvm::all_of(operands, [](const Known &k) { return k.isSplat; });
@@ -156,7 +146,7 @@ private:
         return;
       }
     }
-    if (!isa<TestOp, ReadScalarOp>(op) && overLimit(op))
+    if (!isa<TestOp, ReadScalarOp>(op) && overLimit(op, operands))
       return;
     SmallVector<eval::HostTensor> tensors;
     for (auto [known, operand] : llvm::zip_equal(operands, op->getOperands()))
@@ -172,17 +162,24 @@ private:
     record(op, results);
   }
 
-  bool overLimit(Operation *op) {
+  bool overLimit(Operation *op, ArrayRef<Known> operands) {
     int64_t bytes = 0;
     for (Type type : op->getResultTypes())
-      bytes = std::max(bytes, bytesOf(type));
+      bytes = std::max(bytes, byteSize(type));
+    // A splat operand is written out for the evaluator.
+    int64_t splat = 0;
+    for (auto [known, operand] : llvm::zip_equal(operands, op->getOperands()))
+      if (known.isSplat)
+        splat = std::max(splat, byteSize(operand.getType()));
     int64_t work = workOf(op);
-    if (bytes <= limits.nodeLimit && total + bytes <= limits.totalLimit && work <= limits.workLimit)
+    if (splat <= limits.nodeLimit && bytes <= limits.nodeLimit && total + bytes <= limits.totalLimit && work <= limits.workLimit)
       return false;
     ++numRefused;
     InFlightDiagnostic remark = op->emitRemark("left unfolded: ");
     if (bytes > limits.nodeLimit)
       remark << "result has " << bytes << " bytes, the limit of one op is " << limits.nodeLimit;
+    else if (splat > limits.nodeLimit)
+      remark << "operand has " << splat << " bytes, the limit of one op is " << limits.nodeLimit;
     else if (work > limits.workLimit)
       remark << work << " multiplications, the limit of one op is " << limits.workLimit;
     else

@@ -39,7 +39,8 @@ def SimplifyPass : Pass<"smelt-simplify"> {
   let description = [{
     Greedy patterns: neutral elements, powers, double negations, chains of casts,
     clamps, slices of concats, gathers that are slices, broadcasts that the
-    consumer does by itself, pads that a convolution or pool does by itself.
+    consumer does by itself, pads that a convolution or pool does by itself, ifs
+    on constants.
 
     ```mlir
     %0 = smelt.mul %x, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>

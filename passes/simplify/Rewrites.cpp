@@ -6,6 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "passes/simplify/Rewrites.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/xxhash.h"
 #include <cstring>
 
 using namespace mlir;
@@ -21,11 +24,26 @@ static Attribute elementAttr(Type type, const char *bytes) {
   return IntegerAttr::get(type, APInt(type.getIntOrFloatBitWidth(), word, false, /*implicitTrunc=*/true));
 }
 
+static ArrayRef<uint8_t> bytesOf(const eval::HostTensor &tensor) {
+  return ArrayRef(tensor.data<uint8_t>(), tensor.getBytes().size());
+}
+
+int64_t byteSize(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  int64_t bytes = getElementBytes(tensor.getElementType());
+  for (int64_t size : tensor.getShape())
+    if (llvm::MulOverflow(bytes, size, bytes))
+      return std::numeric_limits<int64_t>::max();
+  return bytes;
+}
+
 Value materialize(OpBuilder &builder, Location loc, RankedTensorType type, const eval::HostTensor &tensor,
                   bool isSplat) {
   auto plain = RankedTensorType::get(type.getShape(), type.getElementType());
   if (!isSplat && (tensor.getNumElements() <= 1 || !tensor.isSplat()))
-    return createConstant(builder, loc, plain, tensor.getBytes(), "folded");
+    // The store finds a free name by counting up: names are made to be free.
+    return createConstant(builder, loc, plain, tensor.getBytes(),
+                          "folded_" + llvm::utohexstr(llvm::xxh3_64bits(bytesOf(tensor)), /*LowerCase=*/true));
   Attribute element = elementAttr(type.getElementType(), tensor.getBytes().data());
   return ConstantOp::create(builder, loc, plain, DenseElementsAttr::get(plain, element));
 }
@@ -49,7 +67,7 @@ Value matchType(PatternRewriter &rewriter, Location loc, Value value, Type type)
 Value foldNow(PatternRewriter &rewriter, Operation *op, int64_t limit) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   SmallVector<eval::HostTensor> operands;
-  bool fits = type.hasStaticShape() && type.getNumElements() * getElementBytes(type.getElementType()) <= limit;
+  bool fits = type.hasStaticShape() && byteSize(type) <= limit;
   for (Value operand : op->getOperands()) {
     auto tensor = fits ? eval::HostTensor::fromConstant(operand) : std::nullopt;
     if (!tensor)

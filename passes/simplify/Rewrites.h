@@ -17,6 +17,9 @@ namespace smelt {
 mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc, mlir::RankedTensorType type,
                         const eval::HostTensor &tensor, bool isSplat = false);
 
+/// Bytes of a static tensor type; the largest int64 when they overflow.
+int64_t byteSize(mlir::Type type);
+
 /// The location of an op made from these.
 mlir::Location fuse(mlir::Operation *a, mlir::Operation *b);
 

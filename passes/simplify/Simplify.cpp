@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The pass over the patterns of SimplifyMath.cpp, SimplifyMovement.cpp and
-// SimplifyWindows.cpp; dead ops go with them. Tested by
+// SimplifyWindows.cpp, and of ifs on constants; dead ops go with them. Tested by
 // test/passes/simplify/simplify.mlir.
 //
 //===----------------------------------------------------------------------===//
@@ -20,11 +20,34 @@ namespace smelt {
 
 namespace {
 
+/// An if on a constant is its branch.
+struct InlineConstantIf : OpRewritePattern<scf::IfOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(scf::IfOp op, PatternRewriter &rewriter) const override {
+    auto constant = op.getCondition().getDefiningOp<arith::ConstantOp>();
+    if (!constant)
+      return rewriter.notifyMatchFailure(op, "condition is not a constant");
+    bool isTrue = !cast<IntegerAttr>(constant.getValue()).getValue().isZero();
+    Region &region = isTrue ? op.getThenRegion() : op.getElseRegion();
+    if (region.empty()) {
+      rewriter.eraseOp(op);
+      return success();
+    }
+    Operation *yield = region.front().getTerminator();
+    SmallVector<Value> results(yield->getOperands());
+    rewriter.eraseOp(yield);
+    rewriter.inlineBlockBefore(&region.front(), op);
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+
 struct SimplifyPass : impl::SimplifyPassBase<SimplifyPass> {
   using SimplifyPassBase::SimplifyPassBase;
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
+    patterns.add<InlineConstantIf>(&getContext());
     populateMathPatterns(patterns);
     populateMovementPatterns(patterns);
     populateWindowPatterns(patterns);

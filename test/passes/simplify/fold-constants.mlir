@@ -92,6 +92,21 @@ func.func @limit() -> tensor<2048xf32> {
 
 // -----
 
+// A splat of a petabyte is a few bytes here; its sum is left to the run.
+// CHECK-LABEL: @huge_splat
+func.func @huge_splat() -> (tensor<f32>, tensor<1099511627776xf32>) {
+  %0 = smelt.constant(dense<1.0> : tensor<1099511627776x1024xf32>) : tensor<1099511627776x1024xf32>
+  // expected-remark @+2 {{left unfolded: operand has 4503599627370496 bytes, the limit of one op is 4096}}
+  // CHECK: smelt.reduce
+  %1 = smelt.reduce %0 {kind = 0 : i32, axes = array<i64: 0, 1>} : (tensor<1099511627776x1024xf32>) -> tensor<f32>
+  // CHECK: smelt.constant(dense<-1.000000e+00> : tensor<1099511627776xf32>)
+  %2 = smelt.constant(dense<1.0> : tensor<1099511627776xf32>) : tensor<1099511627776xf32>
+  %3 = smelt.neg %2 : (tensor<1099511627776xf32>) -> tensor<1099511627776xf32>
+  return %1, %3 : tensor<f32>, tensor<1099511627776xf32>
+}
+
+// -----
+
 // An index out of range is an error of the run, not of the compiler.
 // CHECK-LABEL: @bad_index
 func.func @bad_index() -> tensor<1xf32> {

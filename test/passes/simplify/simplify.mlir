@@ -1,6 +1,6 @@
 // RUN: smelt-opt --pass-pipeline="builtin.module(func.func(smelt-simplify))" %s | FileCheck %s
 // RUN: smelt-eval %s --pipeline="func.func(smelt-simplify)" | FileCheck %s --check-prefix=SAME
-// SAME-COUNT-17: : equal
+// SAME-COUNT-18: : equal
 // SAME-NOT: differs
 
 // Neutral elements go, whichever side they stand on.
@@ -220,4 +220,20 @@ func.func @dead(%x: tensor<4xf32>) -> tensor<4xf32> {
   %1 = smelt.reshape %0 : (tensor<4xf32>) -> tensor<2x2xf32>
   %2 = smelt.matmul %1, %1 : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   return %x : tensor<4xf32>
+}
+
+// An if on a constant is its branch.
+// CHECK-LABEL: @constant_if
+// CHECK-NEXT: smelt.neg
+// CHECK-NEXT: return
+func.func @constant_if(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %c = arith.constant false
+  %0 = scf.if %c -> (tensor<4xf32>) {
+    %1 = smelt.exp %x : (tensor<4xf32>) -> tensor<4xf32>
+    scf.yield %1 : tensor<4xf32>
+  } else {
+    %1 = smelt.neg %x : (tensor<4xf32>) -> tensor<4xf32>
+    scf.yield %1 : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
 }
