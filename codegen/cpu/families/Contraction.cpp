@@ -52,6 +52,27 @@ Value constantOperand(KernelOp kernel, int64_t argument) {
   return operand.getDefiningOp<ConstantOp>() ? operand : Value();
 }
 
+Value computedFromConstant(KernelOp kernel, Value value) {
+  SmallVector<AffineExpr> dims = getDims(value.getType());
+  SmallVector<Value> work = {value};
+  Value found;
+  while (!work.empty()) {
+    Value v = work.pop_back_val();
+    if (auto argument = dyn_cast<BlockArgument>(v)) {
+      if (getDims(v.getType()) != dims)
+        continue; // broadcast
+      if (found || !argument.hasOneUse() || !constantOperand(kernel, argument.getArgNumber()))
+        return {};
+      found = v;
+    } else if (isa<ScalarBodyInterface>(v.getDefiningOp())) {
+      llvm::append_range(work, v.getDefiningOp()->getOperands());
+    } else if (!isa<ConstantOp>(v.getDefiningOp())) {
+      return {};
+    }
+  }
+  return found == value ? Value() : found;
+}
+
 SmallVector<AffineExpr> stridesOf(KernelOp kernel, unsigned operandOrResult, Type type) {
   if (ArrayAttr strides = kernel.getStridesAttr())
     if (operandOrResult < strides.size())

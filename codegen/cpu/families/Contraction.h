@@ -27,6 +27,10 @@ bool isEpilogueOf(KernelOp kernel, mlir::Operation *root);
 int64_t argumentNumber(mlir::Value value);
 /// The constant outside of the kernel that an argument is; null if it is none.
 mlir::Value constantOperand(KernelOp kernel, int64_t argument);
+/// The constant argument that `value` is computed from elementwise, element for
+/// element (quantized weights, say); null if there is no such one, or it has other
+/// uses. What else the computation reads is broadcast.
+mlir::Value computedFromConstant(KernelOp kernel, mlir::Value value);
 /// Strides of an operand (or, after them, a result) in elements.
 llvm::SmallVector<mlir::AffineExpr> stridesOf(KernelOp kernel, unsigned operandOrResult, mlir::Type type);
 /// True when the element emitter knows every op of the body but `root`.

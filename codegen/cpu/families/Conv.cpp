@@ -31,6 +31,10 @@ namespace {
 
 RankedTensorType tensorType(Value v) { return cast<RankedTensorType>(v.getType()); }
 
+/// Where the weights come from: packed at compile time; the same, then computed
+/// from (dequantized) panel by panel; computed element by element.
+enum WeightMode : int64_t { Packed = 0, PackedComputed = 1, Computed = 2 };
+
 /// A convolution of either kind.
 struct Root {
   Operation *op = nullptr;
@@ -87,8 +91,15 @@ std::optional<Plan> planConv(KernelOp kernel, const CpuTarget &target) {
   if (!root || !isEpilogueOf(kernel, root.op) || !isComputableAround(kernel, root.op))
     return std::nullopt;
   RankedTensorType x = tensorType(root.x), w = tensorType(root.w), y = tensorType(root.result);
-  int64_t wArg = argumentNumber(root.w), spatial = root.spatial(), groups = root.groups;
-  if (argumentNumber(root.x) < 0 || !constantOperand(kernel, wArg) || !w.hasStaticShape() || spatial < 1 ||
+  int64_t wArg = argumentNumber(root.w), spatial = root.spatial(), groups = root.groups, mode = Packed;
+  if (!constantOperand(kernel, wArg)) {
+    mode = Computed;
+    if (Value source = computedFromConstant(kernel, root.w)) {
+      mode = PackedComputed;
+      wArg = argumentNumber(source);
+    }
+  }
+  if (argumentNumber(root.x) < 0 || !w.hasStaticShape() || spatial < 1 ||
       w.getNumElements() == 0)
     return std::nullopt;
   Type acc = carriedType(y.getElementType());
@@ -117,7 +128,7 @@ std::optional<Plan> planConv(KernelOp kernel, const CpuTarget &target) {
   std::optional<int64_t> staticRows = asConstant(rows);
   Tile tile = chooseTile(target, acc, last && phases == 1 ? staticRows : std::nullopt, outGroup, /*wideRows=*/false);
   int64_t nr = tile.nr(), panels = llvm::divideCeil(outGroup, nr), depth = taps * channels;
-  Blocks blocks = chooseBlocks(target, tile, groups * phases, staticRows, panels, depth, /*packsB=*/false);
+  Blocks blocks = chooseBlocks(target, tile, groups * phases, staticRows, panels, depth, /*packsB=*/mode != Packed);
   if (!last) // a block is gathered once for all panels
     blocks.panels = panels;
 
@@ -130,10 +141,15 @@ std::optional<Plan> planConv(KernelOp kernel, const CpuTarget &target) {
   param("lanes", tile.lanes);
   param("rows", blocks.rows);
   param("panels", blocks.panels);
+  param("w", mode);
+  param("w_argument", wArg);
   plan.grid = rows.ceilDiv(blocks.rows) * (phases * groups * llvm::divideCeil(panels, blocks.panels));
   int64_t zeros = llvm::alignTo(channels * getElementBytes(x.getElementType()), 64);
   int64_t gathered = last ? 0 : llvm::alignTo(blocks.rows, tile.mr) * depth * getElementBytes(acc);
-  plan.scratch = b.getAffineConstantExpr(tileBytes(tile, acc) + zeros + gathered);
+  int64_t panelBytes = mode == Packed ? 0 : depth * nr * getElementBytes(acc);
+  plan.scratch = b.getAffineConstantExpr(tileBytes(tile, acc) + zeros + llvm::alignTo(gathered, 64) + panelBytes);
+  if (mode == Computed)
+    return plan;
   // [group, panel, taps..., channel, nr]
   SmallVector<AffineExpr> strides = stridesOf(kernel, wArg, w);
   int64_t outStride = *asConstant(strides[root.transposed ? 1 : 0]);
@@ -165,7 +181,9 @@ struct ConvCode {
   Type acc, xType, wType;
   Tile tile;
   int64_t nr;
-  Buffer x, w;
+  int64_t mode;
+  Buffer x;
+  Value weightPointer, panelMemory;
   SmallVector<Value> outSizes, inSizes, xStrides; // of the spatial dims
   SmallVector<int64_t> kernel;
   Value channelStride, panels, images;
@@ -185,7 +203,11 @@ struct ConvCode {
         acc(carriedType(tensorType(root.result).getElementType())), xType(tensorType(root.x).getElementType()),
         wType(tensorType(root.w).getElementType()),
         tile{unsigned(ctx.param("mr")), unsigned(ctx.param("nv")), unsigned(ctx.param("lanes"))}, nr(tile.nr()),
-        x(ctx.inputs[argumentNumber(root.x)]), w(ctx.inputs[argumentNumber(root.w)]) {
+        mode(ctx.param("w")), x(ctx.inputs[argumentNumber(root.x)]) {
+    if (mode != Computed)
+      weightPointer = ctx.inputs[ctx.param("w_argument")].pointer;
+    if (mode != Packed)
+      wType = acc; // as the panels are computed
     kernel.assign(tensorType(root.w).getShape().begin() + 2, tensorType(root.w).getShape().end());
     depth = channels;
     for (int64_t size : kernel)
@@ -205,6 +227,9 @@ struct ConvCode {
     int64_t zeroBytes = llvm::alignTo(channels * getElementBytes(xType), 64);
     zeros = e.address(ctx.scratch, e.num(tileBytes(tile, acc)), byte);
     gathered = e.address(ctx.scratch, e.num(tileBytes(tile, acc) + zeroBytes), byte);
+    int64_t gatheredBytes =
+        last ? 0 : llvm::alignTo(ctx.param("rows"), tile.mr) * depth * getElementBytes(acc);
+    panelMemory = e.address(gathered, e.num(llvm::alignTo(gatheredBytes, 64)), byte);
     Value none = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(VectorType::get({16}, e.b.getI32Type())));
     e.forLoop(e.num(0), e.num(zeroBytes), e.num(64),
               [&](Value i) { LLVM::StoreOp::create(e.b, e.loc, none, e.address(zeros, i, byte), 4u); });
@@ -387,6 +412,52 @@ struct ConvCode {
     e.ifThen(e.b.createOrFold<arith::XOrIOp>(e.loc, together, yes), apart);
   }
 
+  /// The panel's weights, computed first where they have to be.
+  Value panelOf(Value group, Value panel, Value col0, int64_t cols) {
+    Type stored = mode == Packed ? wType : tensorType(root.w).getElementType();
+    Value packed;
+    if (mode == PackedComputed)
+      stored = ctx.inputs[ctx.param("w_argument")].elementType;
+    if (mode != Computed)
+      packed = e.address(weightPointer, e.mul(e.add(e.mul(group, panels), panel), e.num(depth * nr)), stored);
+    if (mode == Packed)
+      return packed;
+    int64_t outDim = root.transposed ? 1 : 0;
+    Value source = mode == PackedComputed ? Value(ctx.kernel.getBody().getArgument(ctx.param("w_argument"))) : Value();
+    SmallVector<Value> tapSizes;
+    for (int64_t size : kernel)
+      tapSizes.push_back(e.num(size));
+    Value firstOut = root.transposed ? col0 : e.add(e.mul(group, e.num(outGroup)), col0);
+    e.forLoop(e.num(0), e.num(depth / channels), e.num(1), [&](Value tap) {
+      SmallVector<Value> taps = e.delinearize(tap, tapSizes);
+      e.forLoop(e.num(0), e.num(channels), e.num(1), [&](Value c) {
+        Value line = e.mul(e.add(e.mul(tap, e.num(channels)), c), e.num(nr));
+        auto part = [&](Value j, unsigned width) {
+          Value at = e.add(line, j), out = e.add(firstOut, j);
+          if (source)
+            e.setSource(source, [&, at](ArrayRef<Value>, unsigned lanes, int64_t) {
+              return e.load(e.address(packed, at, stored), stored, lanes);
+            });
+          SmallVector<Value> index = {out, c};
+          if (root.transposed)
+            index = {e.add(e.mul(group, e.num(channels)), c), out};
+          llvm::append_range(index, taps);
+          Value value = e.element(root.w, index, width, outDim);
+          e.store(e.address(panelMemory, at, acc), acc, widen(e, value, tensorType(root.w).getElementType(), acc));
+        };
+        int64_t lanes = source ? tile.lanes : 1, whole = cols / lanes * lanes;
+        e.forLoop(e.num(0), e.num(whole), e.num(lanes), [&](Value j) { part(j, lanes); });
+        e.forLoop(e.num(whole), e.num(cols), e.num(1), [&](Value j) { part(j, 1); });
+        e.forLoop(e.num(cols), e.num(nr), e.num(1), [&](Value j) {
+          e.store(e.address(panelMemory, e.add(line, j), acc), acc, e.constantLike(acc, 0));
+        });
+      });
+    });
+    if (source)
+      e.dropSource(source);
+    return panelMemory;
+  }
+
   void emitGroup(Value workgroup);
   /// A block of rows and panels of the phase entered.
   void emitBlock(Value group, Value row0, Value panel0);
@@ -441,8 +512,7 @@ void ConvCode::emitBlock(Value group, Value row0, Value panel0) {
 
   auto panelTiles = [&](Value panel, unsigned nv, int64_t cols) {
     Value col0 = e.mul(panel, e.num(nr));
-    Value weights =
-        e.address(w.pointer, e.mul(e.add(e.mul(group, panels), panel), e.num(depth * nr)), wType);
+    Value weights = panelOf(group, panel, col0, cols);
     Tile shape = tile;
     shape.nv = nv;
     forRowTiles(e, shape, row0, rowEnd, staticRows, [&](const Tile &t, Value first, Value count) {

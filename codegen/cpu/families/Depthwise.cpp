@@ -42,11 +42,14 @@ std::optional<Plan> planDepthwise(KernelOp kernel, const CpuTarget &target) {
   RankedTensorType x = tensorType(op.getX()), w = tensorType(op.getW()), y = tensorType(op.getResult());
   bool last = op.getChannelsLast();
   int64_t wArg = argumentNumber(op.getW()), spatial = x.getRank() - 2, outputs = w.getDimSize(0);
-  if (argumentNumber(op.getX()) < 0 || wArg < 0 || !w.hasStaticShape() || w.getNumElements() == 0 || spatial < 1 ||
+  // Weights that are no constants, or computed from some, are laid out in scratch
+  // at the kernel's start: there are few.
+  bool computes = wArg < 0 || (last && !constantOperand(kernel, wArg));
+  if (argumentNumber(op.getX()) < 0 || !w.hasStaticShape() || w.getNumElements() == 0 || spatial < 1 ||
       w.getDimSize(1) != 1 || op.getGroups() == 1)
     return std::nullopt;
   int64_t multiplier = outputs / int64_t(op.getGroups());
-  if (last && (multiplier != 1 || !constantOperand(kernel, wArg)))
+  if (last && multiplier != 1)
     return std::nullopt;
   if (w.getShape().back() > 16) // the taps of a line are unrolled
     return std::nullopt;
@@ -87,10 +90,12 @@ std::optional<Plan> planDepthwise(KernelOp kernel, const CpuTarget &target) {
   param("nv", nv);
   param("positions", positions);
   param("lines", perGroup);
+  param("computes", computes);
   plan.grid = lines.ceilDiv(perGroup);
   plan.scratch = b.getAffineConstantExpr(
-      tileBytes(Tile{unsigned(positions), unsigned(nv), unsigned(lanes)}, acc));
-  if (last) {
+      tileBytes(Tile{unsigned(positions), unsigned(nv), unsigned(lanes)}, acc) +
+      (computes ? w.getNumElements() * getElementBytes(acc) : 0));
+  if (last && !computes) {
     SmallVector<AffineExpr> strides = stridesOf(kernel, wArg, w);
     Packing packing;
     for (int64_t d = 0; d < spatial; ++d) {
@@ -112,7 +117,8 @@ struct DepthwiseCode {
   int64_t spatial, outputs, multiplier;
   unsigned lanes, nv;
   Type acc, xType, wType;
-  Buffer x, w;
+  Buffer x;
+  Value weightPointer, weightStride; // of an output channel, channels first
   SmallVector<WindowDim> dims;
   SmallVector<Value> xStrides, wStrides;
   Value channelStride;
@@ -122,8 +128,7 @@ struct DepthwiseCode {
         spatial(tensorType(op.getX()).getRank() - 2), outputs(tensorType(op.getW()).getDimSize(0)),
         multiplier(outputs / int64_t(op.getGroups())), lanes(ctx.param("lanes")), nv(ctx.param("nv")),
         acc(carriedType(tensorType(op.getResult()).getElementType())), xType(tensorType(op.getX()).getElementType()),
-        wType(tensorType(op.getW()).getElementType()), x(ctx.inputs[argumentNumber(op.getX())]),
-        w(ctx.inputs[argumentNumber(op.getW())]) {
+        wType(tensorType(op.getW()).getElementType()), x(ctx.inputs[argumentNumber(op.getX())]) {
     SmallVector<Value> y = e.sizes(op.getResult());
     int64_t first = last ? 1 : 2;
     for (int64_t d = 0; d < spatial; ++d) {
@@ -132,16 +137,39 @@ struct DepthwiseCode {
       xStrides.push_back(x.strides[d + first]);
     }
     channelStride = x.strides[last ? spatial + 1 : 1];
-    // Tap strides: [tap][channel] when packed, else those of w.
+    // [tap][channel] with channels last, [channel][tap] with channels first.
     wStrides.assign(spatial, e.num(1));
-    if (last) {
-      Value stride = e.num(outputs);
-      for (int64_t d = spatial; d-- > 0; stride = e.mul(stride, e.num(dims[d].kernel)))
-        wStrides[d] = stride;
-    } else {
-      for (int64_t d = 0; d < spatial; ++d)
-        wStrides[d] = w.strides[d + 2];
+    Value stride = e.num(last ? outputs : 1);
+    for (int64_t d = spatial; d-- > 0; stride = e.mul(stride, e.num(dims[d].kernel)))
+      wStrides[d] = stride;
+    weightStride = stride;
+    if (!ctx.param("computes")) {
+      weightPointer = ctx.inputs[argumentNumber(op.getW())].pointer;
+      return;
     }
+    wType = acc;
+    Tile tile{unsigned(ctx.param("positions")), nv, lanes};
+    weightPointer = e.address(ctx.scratch, e.num(tileBytes(tile, acc)), e.b.getI8Type());
+    computeWeights();
+  }
+
+  void computeWeights() {
+    SmallVector<Value> tapSizes;
+    int64_t taps = 1;
+    for (const WindowDim &dim : dims) {
+      tapSizes.push_back(e.num(dim.kernel));
+      taps *= dim.kernel;
+    }
+    e.forLoop(e.num(0), e.num(outputs), e.num(1), [&](Value channel) {
+      e.forLoop(e.num(0), e.num(taps), e.num(1), [&](Value tap) {
+        SmallVector<Value> index = {channel, e.num(0)};
+        llvm::append_range(index, e.delinearize(tap, tapSizes));
+        Value value = e.element(op.getW(), index);
+        Value to = last ? e.add(e.mul(tap, e.num(outputs)), channel) : e.add(e.mul(channel, e.num(taps)), tap);
+        e.store(e.address(weightPointer, to, acc), acc,
+                widen(e, value, tensorType(op.getW()).getElementType(), acc));
+      });
+    });
   }
 
   /// Sums of `count` positions (along the line) by nv vectors of channels, or of
@@ -215,7 +243,7 @@ struct DepthwiseCode {
       e.forLoop(e.num(0), e.num(outputs), e.num(block), [&](Value c) {
         Value channel = outputs % block ? e.min(c, e.num(outputs - block)) : c;
         SmallVector<Value> results = sums(position, count, inner, starts, e.address(image, channel, xType),
-                                          e.address(w.pointer, channel, wType), lanes);
+                                          e.address(weightPointer, channel, wType), lanes);
         epilogue.finish(Tile{count, nv, lanes}, results, position, e.num(count), channel, e.num(block));
       });
     });
@@ -228,7 +256,7 @@ struct DepthwiseCode {
     Value channel = e.divU(lineIndex[1], e.num(multiplier));
     Value plane = e.address(
         x.pointer, e.add(e.mul(lineIndex[0], x.strides[0]), e.mul(channel, channelStride)), xType);
-    Value weights = e.address(w.pointer, e.mul(lineIndex[1], w.strides[0]), wType);
+    Value weights = e.address(weightPointer, e.mul(lineIndex[1], weightStride), wType);
     Epilogue epilogue(ctx, op.getResult(), acc, ctx.scratch, spatial + 1, [&](Value row, Value col) {
       SmallVector<Value> index(lineIndex);
       index.push_back(col);

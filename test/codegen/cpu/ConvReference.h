@@ -25,6 +25,7 @@ struct ConvCase {
   bool channelsLast = true, symbolic = false, bias = false, residual = false;
   bool transposed = false;
   std::vector<int64_t> outputPad = {};
+  enum { Constant, Argument, Quantized } weights = Constant; // Quantized: i8 with a scale and a zero point per channel
 };
 
 inline std::string list(const std::vector<int64_t> &values) {
@@ -99,7 +100,22 @@ template <class T> void runConv(ConvCase c, const std::string &element, const st
   std::vector<int64_t> pads = c.pad;
   if (!c.transposed)
     pads.insert(pads.end(), c.pad.begin(), c.pad.end());
-  text.body = std::string("    %c = smelt.") + (c.transposed ? "conv_transpose" : "conv") + " %a0, %a1 {strides = array<i64: " +
+  // As integers, (w - zero) * 2 must be the weights again.
+  std::string weights = "%a1", scales;
+  bool quantized = c.weights == ConvCase::Quantized;
+  if (quantized) {
+    std::string i8 = w.substr(0, w.size() - element.size() - 1) + "i8>";
+    scales = "tensor<" + std::string(c.transposed ? "1x" + std::to_string(outGroup) : std::to_string(c.out) + "x1");
+    for (size_t d = 0; d < rank; ++d)
+      scales += "x1";
+    text.operands[1] = i8;
+    text.operands.push_back(scales + "x" + element + ">");
+    text.operands.push_back(scales + "xi8>");
+    text.body = "    %w = smelt.dequantize %a1, %a4, %a5 : (" + i8 + ", " + text.operands[4] + ", " + text.operands[5] +
+                ") -> " + w + "\n";
+    weights = "%w";
+  }
+  text.body += std::string("    %c = smelt.") + (c.transposed ? "conv_transpose" : "conv") + " %a0, " + weights + " {strides = array<i64: " +
               list(c.stride) + ">, pads = #smelt.dims<() -> (" + list(pads) + ")>, dilations = array<i64: " + list(c.dilation) +
               ">, groups = " + std::to_string(c.groups) + ", channelsLast = " + (c.channelsLast ? "true" : "false") + "} : (" +
               x + ", " + w + ") -> " + y + "\n";
@@ -128,13 +144,34 @@ template <class T> void runConv(ConvCase c, const std::string &element, const st
   fillIntegers(ws.as<T>(), wCount, 2, -2, 2);
   fillIntegers(bs.as<T>(), c.out, 3);
   fillIntegers(rs.as<T>(), yCount, 4);
-  Kernel kernel(text, {{1, std::vector<char>(ws.data(), ws.data() + ws.size())}}, target);
+  std::vector<char> constant(ws.data(), ws.data() + ws.size()), scaleBytes, zeroBytes;
+  if (quantized) {
+    // Two per step, and a zero point of the channel's number modulo 5.
+    constant.assign(wCount, 0);
+    size_t channels = c.transposed ? outGroup : c.out, perChannel = c.transposed ? taps : inGroup * taps;
+    for (size_t i = 0; i < wCount; ++i)
+      constant[i] = char(int(ws.as<T>()[i]) + int(i / perChannel % channels % 5));
+    std::vector<T> scale(channels, T(2));
+    scaleBytes.resize(channels * sizeof(T));
+    std::memcpy(scaleBytes.data(), scale.data(), scaleBytes.size());
+    for (size_t o = 0; o < channels; ++o)
+      zeroBytes.push_back(char(o % 5));
+  }
+  std::vector<std::pair<unsigned, std::vector<char>>> constants;
+  if (c.weights != ConvCase::Argument)
+    constants.push_back({1, constant});
+  Kernel kernel(text, constants, target);
   ASSERT_EQ(kernel.family(), family);
   std::vector<int64_t> symbols = {c.batch, 0, 0, 0, 0, 0, 0};
   for (size_t d = 0; d < rank; ++d)
     symbols[1 + d] = c.size[d], symbols[4 + d] = outSize[d];
-  ASSERT_EQ(kernel.run({xs.data(), ws.data(), bs.data(), rs.data(), got.data()}, symbols), 0);
-  kernel.run({xs.data(), ws.data(), bs.data(), rs.data(), split.data()}, symbols, 3);
+  std::vector<void *> pointers = {xs.data(), constant.data(), bs.data(), rs.data()};
+  if (quantized)
+    pointers.insert(pointers.end(), {scaleBytes.data(), zeroBytes.data()});
+  pointers.push_back(got.data());
+  ASSERT_EQ(kernel.run(pointers, symbols), 0);
+  pointers.back() = split.data();
+  kernel.run(pointers, symbols, 3);
   ASSERT_EQ(std::memcmp(got.data(), split.data(), got.size()), 0) << "depends on the split";
 
   auto at = [&](const std::vector<int64_t> &sizes, int64_t channels, int64_t n, int64_t ch, const std::vector<int64_t> &p) {
@@ -171,7 +208,7 @@ template <class T> void runConv(ConvCase c, const std::string &element, const st
     } while (next(k, c.kernel));
   } while (next(p, own));
   for (size_t i = 0; i < yCount; ++i) {
-    double value = want[i], r = double(rs.as<T>()[i]);
+    double value = quantized ? 2 * want[i] : want[i], r = double(rs.as<T>()[i]);
     int64_t channel = c.channelsLast ? i % c.out : i / outPixels % c.out;
     if (c.bias)
       value += double(bs.as<T>()[channel]);

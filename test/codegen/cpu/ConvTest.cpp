@@ -60,6 +60,16 @@ TEST_P(Conv, Symbolic) {
       for (int64_t c : {3, 33})
         runConv<float>({.batch = 2, .size = {size, size + 3}, .in = c, .out = 34, .kernel = {3, 3}, .pad = {1, 1}, .channelsLast = last, .symbolic = true, .bias = true, .residual = true}, "f32", "conv", GetParam());
 }
+TEST_P(Conv, Weights) {
+  for (auto weights : {ConvCase::Argument, ConvCase::Quantized})
+    for (bool last : {true, false}) {
+      for (int64_t groups : {1, 2})
+        runConv<float>({.batch = 1, .size = {7, 9}, .in = 6 * groups, .out = 37 * groups, .kernel = {3, 3}, .pad = {1, 1}, .groups = groups, .channelsLast = last, .bias = true, .weights = weights}, "f32", "conv", GetParam());
+      runConv<float>({.batch = 1, .size = {7, 9}, .in = 40, .out = 64, .kernel = {1, 1}, .channelsLast = last, .weights = weights}, "f32", "conv", GetParam());
+      runConv<float>({.batch = 1, .size = {7, 9}, .in = 6, .out = 38, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .groups = 2, .channelsLast = last, .transposed = true, .weights = weights}, "f32", "conv", GetParam());
+      runConv<float>({.batch = 1, .size = {7, 21}, .in = 24, .out = 24, .kernel = {3, 3}, .pad = {1, 1}, .groups = 24, .channelsLast = last, .weights = weights}, "f32", "depthwise", GetParam());
+    }
+}
 TEST_P(Conv, Types) {
   for (bool last : {true, false}) {
     runConv<double>({.batch = 1, .size = {6, 7}, .in = 5, .out = 20, .kernel = {3, 3}, .pad = {1, 1}, .channelsLast = last}, "f64", "conv", GetParam());
