@@ -8,11 +8,10 @@
 // differ, 69 when there is nothing to compare with. A test tool: not installed.
 //
 //===----------------------------------------------------------------------===//
-#include "mlir/InitAllPasses.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/CommandLine.h"
-#include "passes/simplify/Passes.h"
+#include "tools/common/Registration.h"
 #include "tools/smelt-eval/Compare.h"
 #include "tools/smelt-eval/Inputs.h"
 #include "tools/smelt-eval/Load.h"
@@ -45,8 +44,7 @@ static FailureOr<SmallVector<smelt::eval::HostTensor>> run(func::FuncOp func, co
 }
 
 int main(int argc, char **argv) {
-  mlir::registerAllPasses();
-  smelt::registerSimplifyPassesAndPipeline();
+  smelt::registerPasses();
   cl::ParseCommandLineOptions(argc, argv, "Smelt's reference evaluator\n");
   smelt::FillOptions fill;
   fill.seed = seed;
