@@ -77,7 +77,7 @@ Blocks chooseBlocks(const CpuTarget &target, const Tile &tile, std::optional<int
     }
     blockRows = llvm::alignTo(llvm::divideCeil(std::max<int64_t>(*rows, 1), rowBlocks), tile.mr);
   }
-  int64_t allPanels = panels.value_or(1 << 20);
+  int64_t allPanels = std::max<int64_t>(panels.value_or(1 << 20), 1);
   int64_t groups = std::max<int64_t>(outer.value_or(1) * rowBlocks, 1);
   int64_t split = std::clamp<int64_t>(llvm::divideCeil(kWantedGroups, groups), 1, allPanels);
   int64_t blockPanels = panels ? llvm::divideCeil(allPanels, split) : 4;

@@ -137,6 +137,8 @@ TEST_P(MatMul, RaggedConstantB) {
       runCase<float, float>({.m = m, .n = n, .k = 19, .epilogue = Case::Bias}, "f32", "f32", GetParam());
   for (int64_t k : {0, 1, 2, 4, 5, 64})
     runCase<float, float>({.m = 9, .n = 40, .k = k}, "f32", "f32", GetParam());
+  runCase<float, float>({.m = 0, .n = 40, .k = 3}, "f32", "f32", GetParam());
+  runCase<float, float>({.m = 5, .n = 0, .k = 3, .constantB = false}, "f32", "f32", GetParam());
 }
 TEST_P(MatMul, Epilogues) {
   for (int64_t m : {1, 8, 13})
