@@ -374,6 +374,10 @@ bool putValue(const char *title, const smelt_value &v, Bytes &out) {
     return putTensor(title, v, out);
   bool ok = !*title || putBytes(out, 1, title, strlen(title));
   Bytes values;
+  // SequenceProto's elem_type: tensor, sequence, map, optional; other readers want it.
+  static constexpr uint64_t elementKinds[] = {1, 3, 4, 5};
+  uint64_t elementKind = v.elements.size() ? elementKinds[v.elements[0]->kind] : 1;
+  ok &= putInt(values, 2, elementKind);
   auto putElement = [&](const smelt_value &element) {
     Bytes inner;
     static constexpr uint32_t fields[] = {3, 5, 6, 7};
