@@ -54,6 +54,7 @@ private:
   int dump(StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print);
   int writeText(llvm::function_ref<void(llvm::raw_ostream &)> print);
   std::string manifest(const HostProgram &program);
+  int writeHeader(StringRef name);
 
   static constexpr int kPhases = 9;
   const CompileOptions &options;
@@ -200,6 +201,43 @@ std::string Compilation::manifest(const HostProgram &program) {
   return text;
 }
 
+/// The C99 header beside an object: the descriptor, and names for the places of
+/// inputs and outputs.
+int Compilation::writeHeader(StringRef name) {
+  llvm::SmallString<128> path(options.output);
+  llvm::sys::path::replace_extension(path, "h");
+  std::error_code code;
+  llvm::raw_fd_ostream os(path, code);
+  if (code)
+    return fail(73, "cannot write " + path + ": " + code.message());
+  auto identifier = [](StringRef text) {
+    std::string result;
+    for (char c : text)
+      result += llvm::isAlnum(c) ? c : '_';
+    return result;
+  };
+  os << "/* " << llvm::sys::path::filename(options.input) << ", compiled by smelt " SMELT_VERSION ". */\n#ifndef SMELT_MODEL_"
+     << name << "_H\n#define SMELT_MODEL_" << name << "_H\n#include <smelt.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+     << "/* For smelt_module_create. */\nextern const char smelt_artifact_" << name << "[];\n\n";
+  auto main = module->lookupSymbol<func::FuncOp>("main");
+  for (bool isInput : {true, false}) {
+    unsigned count = isInput ? main.getNumArguments() : main.getNumResults();
+    os << "enum {\n";
+    for (unsigned i = 0; i < count; ++i) {
+      auto port = isInput ? main.getArgAttrOfType<StringAttr>(i, "smelt.name")
+                          : main.getResultAttrOfType<StringAttr>(i, "smelt.name");
+      std::string type;
+      llvm::raw_string_ostream(type) << (isInput ? main.getArgumentTypes()[i] : main.getResultTypes()[i]);
+      // Names that are no identifiers may meet: their place makes them differ.
+      os << "  " << name << (isInput ? "_input" : "_output") << i << '_' << identifier(port ? port.getValue() : "") << " = "
+         << i << ", /* " << type << " */\n";
+    }
+    os << "  " << name << (isInput ? "_inputs" : "_outputs") << " = " << count << "\n};\n\n";
+  }
+  os << "#ifdef __cplusplus\n}\n#endif\n#endif\n";
+  return 0;
+}
+
 int Compilation::run() {
   std::string error;
   FailureOr<codegen::cpu::CpuTarget> cpu = codegen::cpu::getTarget(options.target, error);
@@ -292,7 +330,7 @@ int Compilation::run() {
   link.usesHostOps = program->usesHostOps;
   if (!codegen::linkFile(*objects, link, error))
     return fail(73, error);
-  return 0;
+  return options.emit == EmitKind::Object ? writeHeader(artifact.name) : 0;
 }
 
 } // namespace
