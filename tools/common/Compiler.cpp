@@ -257,6 +257,9 @@ int Compilation::run() {
   onnx::Result<onnx::Model> model = onnx::readModel(options.input, readOptions);
   if (!model)
     return reportAll(model.errors());
+  for (const onnx::Warning &warning : model->warnings)
+    err << "smelt: warning: " << warning.path << (warning.path.empty() ? "" : ": ") << warning.message << " ["
+        << warning.code << "]\n";
   if (auto file = llvm::MemoryBuffer::getFile(options.input, false, false))
     modelHash = llvm::utohexstr(llvm::xxh3_64bits((*file)->getBuffer()), /*LowerCase=*/true, 16);
   errors = onnx::inlineFunctions(*model);

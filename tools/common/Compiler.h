@@ -31,7 +31,6 @@ struct CompileOptions {
   std::string dumpDir; // numbered files, one per phase
   std::string libraryDir;
   std::vector<onnx::ShapeOverride> shapes;
-  bool isStrict = false; // warnings are errors
   /// Called at each phase: number, count, name.
   std::function<void(int, int, llvm::StringRef)> progress;
   /// Called with the scheduled module and its target, and with each remark of a

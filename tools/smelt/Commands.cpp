@@ -222,22 +222,21 @@ void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &
   CLI::App *compileCommand = app.add_subcommand("compile", "Compile a model to an executable, a library or an object");
   compileCommand->add_option("model", args->options.input, "the model: .onnx")->required();
   compileCommand->add_option("-o", args->options.output, "output: FILE is an executable, FILE.so a library, FILE.o an object");
-  compileCommand->add_option("-O", args->optLevel, "0 one op per kernel, 1 fusion, 2 layout and packing, 3 wider search")
-      ->check(CLI::Range(0, 3));
+  compileCommand->add_option("-O", args->optLevel, "0 one op per kernel, 1 fusion, 2 (default) channels-last layout too")
+      ->check(CLI::Range(0, 2));
   compileCommand->add_option("--target", args->options.target, "native, x86-64-v3, x86-64-v4, aarch64");
   compileCommand->add_option("--emit", args->emit, "exe, lib, obj, or text: mlir, kernels, host, llvm, asm");
   compileCommand->add_option("--shapes", args->shapes, "INPUT:DIMS, x:1x3x224x224 or x:1..8x3x?x_, all:?");
   compileCommand->add_option("--dump-phases-to", args->options.dumpDir, "a folder for one numbered file per phase");
   compileCommand->add_option("--trust-root", args->options.trustRoot, "a further folder external data may lie in");
   compileCommand->add_option("--threads", args->options.threads, "threads the compiler uses");
-  compileCommand->add_flag("--strict", args->options.isStrict, "warnings are errors");
   compileCommand->add_flag("-q,--quiet", args->quiet, "no progress");
   compileCommand->callback([args, &action] { action = [args] { return compile(*args); }; });
 
   auto why = std::make_shared<CompileArgs>();
   CLI::App *explainCommand = app.add_subcommand("explain", "Show each kernel, its cost, and every fusion taken and refused");
   explainCommand->add_option("model", why->options.input, "the model: .onnx")->required();
-  explainCommand->add_option("-O", why->optLevel, "as for compile")->check(CLI::Range(0, 3));
+  explainCommand->add_option("-O", why->optLevel, "as for compile")->check(CLI::Range(0, 2));
   explainCommand->add_option("--target", why->options.target, "as for compile");
   explainCommand->add_option("--shapes", why->shapes, "as for compile");
   explainCommand->callback([why, &action] { action = [why] { return explain(*why); }; });
