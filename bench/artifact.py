@@ -65,9 +65,19 @@ class Artifact:
             index = ctypes.c_size_t()
             self.runtime.call("smelt_module_find_input", self.module, name.encode(), ctypes.byref(index))
             dims = (ctypes.c_int64 * max(1, value.ndim))(*value.shape)
+            if value.dtype.kind in "OUS":
+                self.bind_strings(index, value, dims)
+                continue
             tensor = Tensor(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.ndim, dims, value.ctypes.data, value.nbytes)
             self.keep += [value, dims]
             self.runtime.call("smelt_bind_input", self.context, index, ctypes.byref(tensor))
+
+    def bind_strings(self, index, value, dims):
+        texts = [t if isinstance(t, bytes) else str(t).encode() for t in value.ravel()]
+        create = self.runtime.lib.smelt_value_create_strings
+        create.restype = ctypes.c_void_p
+        made = ctypes.c_void_p(create(value.ndim, dims, (ctypes.c_char_p * len(texts))(*texts), (ctypes.c_size_t * len(texts))(*map(len, texts))))
+        self.runtime.call("smelt_bind_input_value", self.context, index, made)
 
     def run(self):
         if self.function(self.context, self.by_reference):

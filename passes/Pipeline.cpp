@@ -40,6 +40,9 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
       // Transposed constants and pairs that met.
       buildSimplifyPipeline(pm);
     }
+    // Last: simplification would merge the casts.
+    if (options.optLevel >= 2)
+      pm.addPass(createWidenOperandsPass(target));
     return;
   case Phase::Form:
     pm.addPass(createFormKernelsPass());

@@ -19,6 +19,8 @@ public:
   KernelAnswer assess(KernelOp kernel) const override;
   mlir::LogicalResult schedule(KernelOp kernel) const override { return chooseSchedule(kernel, target); }
   bool prefersChannelsLast() const override { return true; }
+  /// Arithmetic is in f32 whatever the storage.
+  bool prefersWide(mlir::Type elementType) const override { return elementType.isF16() || elementType.isBF16(); }
   const CpuTarget &getTarget() const { return target; }
 
 private:

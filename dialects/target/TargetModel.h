@@ -41,6 +41,8 @@ public:
   virtual mlir::LogicalResult schedule(KernelOp kernel) const = 0;
   /// Do convolutions and pools run better with channels innermost?
   virtual bool prefersChannelsLast() const = 0;
+  /// Do single elements of this type cost a conversion that f32 would spare?
+  virtual bool prefersWide(mlir::Type elementType) const = 0;
 };
 
 } // namespace smelt

@@ -7,12 +7,13 @@
 #ifndef SMELT_PASSES_LAYOUT_PASSES_H
 #define SMELT_PASSES_LAYOUT_PASSES_H
 
-#include "dialects/smelt/Dialect.h"
+#include "dialects/target/TargetModel.h"
 #include "mlir/Pass/Pass.h"
 
 namespace smelt {
 
 std::unique_ptr<mlir::Pass> createChannelsLastPass();
+std::unique_ptr<mlir::Pass> createWidenOperandsPass(const TargetModel &target);
 
 #define GEN_PASS_DECL
 #include "passes/layout/Passes.h.inc"

@@ -26,4 +26,19 @@ def ChannelsLastPass : Pass<"smelt-channels-last", "::mlir::ModuleOp"> {
   let dependentDialects = ["::smelt::SmeltDialect"];
 }
 
+def WidenOperandsPass : Pass<"smelt-widen-operands", "::mlir::ModuleOp"> {
+  let summary = "Keep 16-bit floats that contractions read as f32 between kernels";
+  let description = [{
+    ```
+    %1 = smelt.max %0, %zero : f16       %1 = smelt.max %0, %zero : f16
+    %2 = smelt.conv %1, %w : f16    ->   %w1 = smelt.cast %1 : f16 -> f32
+                                         %2 = smelt.conv %w1, %w : (f32, f16) -> f16
+    ```
+    For targets without arithmetic of that type. The cast becomes part of the
+    kernel that makes the value; other readers round it again, which is exact.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
 #endif // SMELT_PASSES_LAYOUT_PASSES_TD

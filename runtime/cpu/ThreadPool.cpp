@@ -47,6 +47,14 @@ static int pickCpu(const cpu_set_t &set, uint32_t usable, uint32_t index, int cu
   return n ? cpus[index % static_cast<uint32_t>(n)] : -1;
 }
 
+/// Without the permission the worker runs unpinned, which is only slower.
+static void bindThread(pthread_t thread, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  (void)pthread_setaffinity_np(thread, sizeof set, &set);
+}
+
 static std::atomic<uint32_t> nextCpu{0};
 
 int ThreadPool::start(uint32_t wanted, bool pin, smelt_error *err) {
@@ -77,7 +85,10 @@ int ThreadPool::start(uint32_t wanted, bool pin, smelt_error *err) {
                   strerror(e));
     }
     threads = i + 2;
+    if (w.cpu >= 0)
+      bindThread(w.thread, w.cpu);
   }
+  callerCpu = canPin ? current : -1;
   return SMELT_OK;
 }
 
@@ -123,16 +134,24 @@ void ThreadPool::barrier() {
   }
 }
 
+/// The system may have moved the caller since the last segment, onto a worker's
+/// CPU: both would wait for each other's time slices, milliseconds at a time.
+/// That worker takes the caller's former CPU.
+void ThreadPool::makeWay() {
+  int cpu = sched_getcpu();
+  if (cpu == callerCpu || callerCpu < 0 || cpu < 0)
+    return;
+  for (Worker &w : workers)
+    if (w.cpu == cpu) {
+      w.cpu = callerCpu;
+      bindThread(w.thread, w.cpu);
+    }
+  callerCpu = cpu;
+}
+
 void *ThreadPool::workerMain(void *argument) {
   auto &worker = *static_cast<Worker *>(argument);
   ThreadPool &pool = *worker.pool;
-  if (worker.cpu >= 0) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(worker.cpu, &set);
-    // Without the permission the worker runs unpinned, which is only slower.
-    (void)sched_setaffinity(0, sizeof set, &set);
-  }
   for (uint32_t seen = 0;; ++seen) {
     pool.wait(pool.epoch, seen, pool.epochSleepers);
     if (pool.isStopping)
@@ -186,6 +205,7 @@ void ThreadPool::run(const DispatchRecord *segment, size_t segmentCount, void *c
   count = segmentCount;
   scratch = threadScratch;
   times = segmentTimes;
+  makeWay();
   announce(epoch, epochSleepers);
   work(0);
 }

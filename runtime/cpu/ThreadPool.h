@@ -55,12 +55,14 @@ private:
   };
   static void *workerMain(void *worker);
   void work(uint32_t index);
+  void makeWay();
   void barrier();
   void wait(std::atomic<uint32_t> &word, uint32_t old, std::atomic<uint32_t> &sleepers);
   void announce(std::atomic<uint32_t> &word, std::atomic<uint32_t> &sleepers);
 
   uint32_t threads = 1;
   uint32_t spins = 0;
+  int callerCpu = -1; // where no worker is; -1: not pinned
   Vec<Worker> workers;
 
   // The segment at hand, written before `epoch` moves.

@@ -116,4 +116,34 @@ TEST(ThreadPool, TimesAreTakenAndPoolsRestart) {
   EXPECT_EQ(hits[3], 2);
 }
 
+/// Workgroup i tells the CPU it runs on.
+void whereAmI(void *const *b, const int64_t *, int64_t begin, int64_t end, void *) {
+  for (int64_t i = begin; i < end; ++i)
+    static_cast<int *>(b[0])[i] = sched_getcpu();
+}
+
+TEST(ThreadPool, WorkersMakeWayForACallerThatMoved) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  if (CPU_COUNT(&all) < 2)
+    GTEST_SKIP() << "one CPU";
+  Pool p(2);
+  int where[2] = {};
+  void *buffers[] = {where};
+  DispatchRecord r{whereAmI, buffers, nullptr, 2};
+  for (int i = 0; i < 20; ++i) {
+    p.pool.run(&r, 1, p.scratch.data(), nullptr);
+    // To where the worker was: the next segment must find them apart.
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(where[1], &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    int mine = where[1];
+    p.pool.run(&r, 1, p.scratch.data(), nullptr);
+    EXPECT_EQ(where[0], mine);
+    EXPECT_NE(where[1], mine);
+    ASSERT_EQ(sched_setaffinity(0, sizeof all, &all), 0);
+  }
+}
+
 } // namespace
