@@ -7,6 +7,7 @@
 // round whose probe is slow was disturbed. Built for the machine it runs on.
 //
 //===----------------------------------------------------------------------===//
+#include <atomic>
 #include <pthread.h>
 #include <time.h>
 
@@ -20,6 +21,7 @@ using Lanes [[gnu::vector_size(32)]] = float;
 using Lanes [[gnu::vector_size(16)]] = float;
 #endif
 constexpr int kAccumulators = 12; // covers the latency of two units of four cycles
+constexpr double kFlops = 2.0 * kAccumulators * (sizeof(Lanes) / sizeof(float));
 
 double now() {
   timespec t;
@@ -27,8 +29,18 @@ double now() {
   return double(t.tv_sec) + double(t.tv_nsec) * 1e-9;
 }
 
+struct Task {
+  long steps;
+  int threads;
+  std::atomic<int> ready{0};
+};
+
 void *fmaLoop(void *argument) {
-  long steps = *static_cast<long *>(argument);
+  auto &task = *static_cast<Task *>(argument);
+  long steps = task.steps;
+  task.ready.fetch_add(1);
+  while (task.ready.load() < task.threads) {
+  }
   Lanes sums[kAccumulators] = {}, a, b;
   for (unsigned i = 0; i < sizeof(Lanes) / sizeof(float); ++i)
     a[i] = 0.999f, b[i] = 0.001f;
@@ -51,13 +63,22 @@ void *fmaLoop(void *argument) {
 /// GFLOP/s of `threads` (at most 64) register-only FMA loops of `steps` rounds.
 extern "C" [[gnu::visibility("default")]] double smelt_probe_fma(int threads, long steps) {
   pthread_t others[64];
+  Task task;
+  task.steps = steps;
+  task.threads = threads > 64 ? 64 : threads;
   int started = 0;
-  double start = now();
-  while (started < threads - 1 && started < 64 && pthread_create(&others[started], nullptr, fmaLoop, &steps) == 0)
+  while (started < task.threads - 1 && pthread_create(&others[started], nullptr, fmaLoop, &task) == 0)
     ++started;
-  fmaLoop(&steps);
+  if (started < task.threads - 1) // those that run wait for as many as were asked for
+    task.ready.fetch_add(task.threads - 1 - started);
+  while (task.ready.load() < task.threads - 1) {
+  }
+  double start = now();
+  fmaLoop(&task);
   for (int i = 0; i < started; ++i)
     pthread_join(others[i], nullptr);
-  double flops = 2.0 * kAccumulators * double(sizeof(Lanes) / sizeof(float)) * double(steps) * (started + 1);
-  return flops / (now() - start) * 1e-9;
+  return kFlops * double(steps) * (started + 1) / (now() - start) * 1e-9;
 }
+
+/// Operations of one round of one thread.
+extern "C" [[gnu::visibility("default")]] double smelt_probe_fma_flops() { return kFlops; }

@@ -34,6 +34,7 @@ class Runtime:
     def __init__(self, path):
         self.lib = lib = ctypes.CDLL(str(path))
         lib.smelt_probe_fma.restype = ctypes.c_double
+        lib.smelt_probe_fma_flops.restype = ctypes.c_double
         lib.smelt_probe_fma.argtypes = [ctypes.c_int, ctypes.c_long]
         lib.smelt_module_output_count.restype = ctypes.c_size_t
         lib.smelt_context_profile.restype = ctypes.POINTER(Event)

@@ -51,7 +51,7 @@ class Ours:
 class Peer:
     """ONNX Runtime, everything enabled, inputs and outputs bound."""
 
-    def __init__(self, path, feed, threads, optimized=None):
+    def __init__(self, source, feed, threads, optimized=None):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -59,11 +59,13 @@ class Peer:
         options.log_severity_level = 4
         if optimized:
             options.optimized_model_filepath = str(optimized)
-        self.session = session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         if all(port.type.startswith("tensor") and port.type != "tensor(string)" for port in [*session.get_outputs(), *session.get_inputs()]):
             binding = session.io_binding()
             for name, value in feed.items():
-                binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(np.asarray(value, order="C")))
+                value = np.asarray(value, order="C")
+                kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+                binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(value, kind))
             for output in session.get_outputs():
                 binding.bind_output(output.name)
             self.run = lambda: session.run_with_iobinding(binding)
@@ -91,7 +93,7 @@ def compare(runtime, ours, peer, threads, rounds):
     """Medians in us of both sides over the valid rounds, the number of those, and the probe in GFLOP/s."""
     steps = 20000
     probe = lambda: runtime.lib.smelt_probe_fma(threads, steps)
-    steps = int(steps * PROBE_MS / (1000 * 24 * 16 * steps * threads / 1e9 / probe()))
+    steps = max(1, int(PROBE_MS / 1000 * 1e9 * probe() / (runtime.lib.smelt_probe_fma_flops() * threads)))
     counts = [repeats(ours.run), repeats(peer.run)]
     kept = []
     for tries in range(4 * rounds):
@@ -128,6 +130,8 @@ def nodes(graph):
 
 def bench_model(options, runtime, folder, tmp):
     model = corpus.Model(folder, pathlib.Path(options.work) / "reference")
+    # ONNX Runtime wants an opset import, which the first versions of the format lack.
+    source = str(model.path) if model.proto.ir_version >= 3 else model.reference.model.SerializeToString()
     library = tmp / f"{len(list(tmp.iterdir()))}.so"  # a loader knows a name once
     compile_library(options, model.path, library)
     record = {"kernels": manifest(options, library)["dispatches"]}
@@ -135,7 +139,7 @@ def bench_model(options, runtime, folder, tmp):
         pin(threads)
         ours = Ours(runtime, library, model.feed, threads)
         optimized = tmp / "optimized"
-        peer = Peer(model.path, model.feed, threads, optimized)
+        peer = Peer(source, model.feed, threads, optimized)
         record["peer_nodes"] = nodes(onnx.load(optimized).graph)
         if all(o.type.WhichOneof("value") == "tensor_type" for o in model.outputs):
             model.judge(ours.artifact.outputs(), model.wanted, model.feed)

@@ -47,8 +47,14 @@ struct WidenOperands : smelt::impl::WidenOperandsPassBase<WidenOperands> {
         if (target.prefersWide(getElementTypeOrSelf(operand->get().getType())) && !operand->get().getDefiningOp<ConstantOp>())
           operands.push_back(operand);
     });
-    for (OpOperand *operand : operands)
+    for (OpOperand *operand : operands) {
       operand->set(widened(operand->get()));
+      // Weights stay in 16 bits; the kernel widens a panel of them for many pixels.
+      if (auto conv = dyn_cast<ConvOp>(operand->getOwner()); conv && conv.getW().getDefiningOp<ConstantOp>()) {
+        OpBuilder b(conv);
+        conv.getWMutable().assign(castTo(b, conv.getW(), b.getF32Type()));
+      }
+    }
   }
 
 private:

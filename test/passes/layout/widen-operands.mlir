@@ -1,6 +1,6 @@
 // RUN: smelt-opt --smelt-widen-operands %s | FileCheck %s
 // RUN: smelt-eval %s --pipeline="smelt-widen-operands" | FileCheck %s --check-prefix=SAME
-// SAME-COUNT-2: : equal
+// SAME-COUNT-3: : equal
 // SAME-NOT: differs
 
 // One wide value for both convolutions; the other reader rounds it again. The
@@ -29,4 +29,15 @@ func.func @left_alone(%x: tensor<1x2x5x4xf16>, %w: tensor<2x1x1x1xf16>, %a: tens
   %c = smelt.conv %x, %w {strides = array<i64: 1, 1>, pads = #smelt.dims<() -> (0, 0, 0, 0)>, dilations = array<i64: 1, 1>, groups = 2 : i64} : (tensor<1x2x5x4xf16>, tensor<2x1x1x1xf16>) -> tensor<1x2x5x4xf16>
   %d = smelt.matmul %a, %b : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32>
   return %c, %d : tensor<1x2x5x4xf16>, tensor<3x5xf32>
+}
+
+// Constant weights are widened in the kernel, panel by panel, not in the file.
+// CHECK-LABEL: @weights
+// CHECK: %[[X:.*]] = smelt.cast
+// CHECK: %[[W:.*]] = smelt.cast %{{.*}} : (tensor<3x2x1x1xf16>) -> tensor<3x2x1x1xf32>
+// CHECK: smelt.conv %[[X]], %[[W]]
+func.func @weights(%x: tensor<1x2x5x4xf16>) -> tensor<1x3x5x4xf16> {
+  %w = smelt.constant(dense<[[[[1.0]], [[2.0]]], [[[-1.0]], [[3.0]]], [[[0.5]], [[0.0]]]]> : tensor<3x2x1x1xf16>) : tensor<3x2x1x1xf16>
+  %a = smelt.conv %x, %w {strides = array<i64: 1, 1>, pads = #smelt.dims<() -> (0, 0, 0, 0)>, dilations = array<i64: 1, 1>, groups = 1 : i64} : (tensor<1x2x5x4xf16>, tensor<3x2x1x1xf16>) -> tensor<1x3x5x4xf16>
+  return %a : tensor<1x3x5x4xf16>
 }
