@@ -6,6 +6,8 @@
 //   smelt.kernel { y = tree_ensemble(x, nodes...); yield h(y) }
 //     -> for row: for tree: walk to a leaf; combine its weights per target
 //
+// Features that are computed (scaled, imputed, gathered) are so once per row.
+//
 // Comparisons are made in f64, in which every threshold and feature is exact. A
 // walk that leaves the node arrays, or does not end, flags a bad index and stops.
 //
@@ -34,12 +36,17 @@ TreeEnsembleOp getRoot(KernelOp kernel) {
 
 constexpr int64_t kRows = 16; // of a workgroup
 
+/// Scratch of one row's targets and the marks of those seen, a multiple of 64.
+int64_t targetBytes(RankedTensorType y) {
+  return llvm::alignTo(y.getDimSize(1) * (getElementBytes(carriedType(y.getElementType())) + 1), 64) + 64;
+}
+
 std::optional<Plan> planTree(KernelOp kernel, const CpuTarget &target) {
   TreeEnsembleOp op = getRoot(kernel);
   if (!op || !isEpilogueOf(kernel, op) || !isComputableAround(kernel, op))
     return std::nullopt;
   for (Value operand : op->getOperands())
-    if (argumentNumber(operand) < 0)
+    if (argumentNumber(operand) < 0 && operand != op.getX())
       return std::nullopt;
   RankedTensorType y = tensorType(op.getResult());
   if (y.getRank() != 2 || tensorType(op.getX()).getRank() != 2 || !isa<FloatType>(y.getElementType()) ||
@@ -48,8 +55,10 @@ std::optional<Plan> planTree(KernelOp kernel, const CpuTarget &target) {
   Builder b(kernel.getContext());
   Plan plan;
   plan.grid = getDim(y, 0).ceilDiv(kRows);
-  plan.scratch = b.getAffineConstantExpr(
-      llvm::alignTo(y.getDimSize(1) * (getElementBytes(carriedType(y.getElementType())) + 1), 64) + 64);
+  plan.scratch = b.getAffineConstantExpr(targetBytes(y));
+  if (argumentNumber(op.getX()) < 0) // computed features: one row of them
+    plan.scratch = plan.scratch +
+                   getDim(op.getX().getType(), 1) * getElementBytes(carriedType(tensorType(op.getX()).getElementType()));
   return plan;
 }
 
@@ -59,20 +68,31 @@ struct TreeCode {
   TreeEnsembleOp op;
   Type acc, i64;
   Value nodes, features, targets, seen;
+  Buffer x; // the features of all rows, or of the row at hand where they are computed
 
   TreeCode(KernelContext &ctx)
       : ctx(ctx), e(ctx.e), op(getRoot(ctx.kernel)),
         acc(carriedType(tensorType(op.getResult()).getElementType())), i64(e.b.getI64Type()),
-        nodes(buffer(op.getModes()).sizes[0]), features(buffer(op.getX()).sizes[1]),
+        nodes(buffer(op.getModes()).sizes[0]), features(e.expr(getDim(op.getX().getType(), 1))),
         targets(e.expr(getDim(op.getType(), 1))),
-        seen(e.address(ctx.scratch, e.mul(targets, e.num(getElementBytes(acc))), e.b.getI8Type())) {}
+        seen(e.address(ctx.scratch, e.mul(targets, e.num(getElementBytes(acc))), e.b.getI8Type())) {
+    if (computesX()) {
+      Type element = tensorType(op.getX()).getElementType(); // its sign is kept; narrow floats are f32 here
+      Value memory = e.address(ctx.scratch, e.num(targetBytes(tensorType(op.getResult()))), e.b.getI8Type());
+      x = Buffer{memory, isa<FloatType>(element) ? carriedType(element) : element, {features}, {e.num(1)}};
+    } else {
+      x = buffer(op.getX());
+    }
+  }
+
+  bool computesX() { return argumentNumber(op.getX()) < 0; }
 
   const Buffer &buffer(Value operand) { return ctx.inputs[argumentNumber(operand)]; }
 
   // The walk's loop is not one of the emitter's, whose shared arithmetic would
   // leak out of it: the helpers below make fresh ops only.
-  Value read(Value operand, Value index) {
-    const Buffer &from = buffer(operand);
+  Value read(Value operand, Value index) { return read(buffer(operand), index); }
+  Value read(const Buffer &from, Value index) {
     return e.load(e.address(from.pointer, index, from.elementType), from.elementType);
   }
   Value readInt(Value operand, Value index) {
@@ -83,15 +103,15 @@ struct TreeCode {
                ? Value(arith::ExtUIOp::create(e.b, e.loc, i64, value))
                : Value(arith::ExtSIOp::create(e.b, e.loc, i64, value));
   }
-  Value readDouble(Value operand, Value index) {
-    Value value = read(operand, index);
+  Value readDouble(const Buffer &from, Value index) {
+    Value value = read(from, index);
     Type f64 = e.b.getF64Type();
     if (value.getType() == f64)
       return value;
     if (isa<FloatType>(value.getType()))
       return arith::ExtFOp::create(e.b, e.loc, f64, value);
-    return isUnsigned(buffer(operand).elementType) ? Value(arith::UIToFPOp::create(e.b, e.loc, f64, value))
-                                                   : Value(arith::SIToFPOp::create(e.b, e.loc, f64, value));
+    return isUnsigned(from.elementType) ? Value(arith::UIToFPOp::create(e.b, e.loc, f64, value))
+                                        : Value(arith::SIToFPOp::create(e.b, e.loc, f64, value));
   }
   Value all(Value a, Value b) { return arith::AndIOp::create(e.b, e.loc, a, b); }
   Value compare(arith::CmpIPredicate p, Value a, Value b) { return arith::CmpIOp::create(e.b, e.loc, p, a, b); }
@@ -102,8 +122,8 @@ struct TreeCode {
     Value feature = readInt(op.getFeatureIds(), node);
     Value known = compare(arith::CmpIPredicate::ult, feature, features);
     Value at = arith::AddIOp::create(e.b, e.loc, xRow, choose(known, feature, e.num(0)));
-    Value x = readDouble(op.getX(), at), threshold = readDouble(op.getThresholds(), node);
-    auto is = [&](arith::CmpFPredicate p) -> Value { return arith::CmpFOp::create(e.b, e.loc, p, x, threshold); };
+    Value value = readDouble(x, at), threshold = readDouble(buffer(op.getThresholds()), node);
+    auto is = [&](arith::CmpFPredicate p) -> Value { return arith::CmpFOp::create(e.b, e.loc, p, value, threshold); };
     Value yes = is(arith::CmpFPredicate::ONE);
     const std::pair<int64_t, arith::CmpFPredicate> modes[] = {{1, arith::CmpFPredicate::OLE},
                                                               {2, arith::CmpFPredicate::OLT},
@@ -112,7 +132,7 @@ struct TreeCode {
                                                               {5, arith::CmpFPredicate::OEQ}};
     for (auto [number, predicate] : modes)
       yes = choose(compare(arith::CmpIPredicate::eq, mode, e.num(number)), is(predicate), yes);
-    Value isMissing = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
+    Value isMissing = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, value, value);
     Value missing = compare(arith::CmpIPredicate::ne, readInt(op.getMissingTrue(), node), e.num(0));
     yes = choose(isMissing, missing, yes);
     Value next = choose(yes, readInt(op.getTrueIds(), node), readInt(op.getFalseIds(), node));
@@ -123,7 +143,6 @@ struct TreeCode {
   Value walk(Value root, Value xRow) {
     SmallVector<Type> types = {i64, i64};
     auto loop = scf::WhileOp::create(e.b, e.loc, types, ValueRange{root, e.num(0)});
-    Value valid, mode;
     auto modeAt = [&](Value node) {
       Value in = compare(arith::CmpIPredicate::ult, node, nodes);
       return std::pair(in, readInt(op.getModes(), choose(in, node, e.num(0))));
@@ -177,7 +196,11 @@ struct TreeCode {
       e.store(e.address(ctx.scratch, t, acc), acc, e.constantLike(acc, 0));
       e.store(e.address(seen, t, e.b.getI8Type()), e.b.getI8Type(), zeroByte());
     });
-    Value xRow = e.mul(row, features);
+    if (computesX())
+      e.forLoop(e.num(0), features, e.num(1), [&](Value f) {
+        e.store(e.address(x.pointer, f, x.elementType), x.elementType, e.element(op.getX(), {row, f}, 1, 1));
+      });
+    Value xRow = computesX() ? e.num(0) : e.mul(row, features);
     e.forLoop(e.num(0), buffer(op.getRoots()).sizes[0], e.num(1),
               [&](Value tree) { addLeaf(walk(readInt(op.getRoots(), tree), xRow)); });
     Epilogue epilogue(ctx, op.getResult(), acc, ctx.scratch, 1,
