@@ -52,17 +52,18 @@ Value Emitter::lanesOf(Value tensor, ArrayRef<Value> index, unsigned lanes, int6
   return vector::FromElementsOp::create(b, loc, VectorType::get({int64_t(lanes)}, parts[0].getType()), parts);
 }
 
+Value Emitter::constantElement(ConstantOp op, unsigned lanes) {
+  double value = *getSplatValue(op.getResult()); // formation passes all others as operands
+  return splat(constantLike(carriedType(tensorType(op.getResult()).getElementType()), value), lanes);
+}
+
 Value Emitter::elementOf(Operation *op, Value tensor, ArrayRef<Value> index, unsigned lanes, int64_t laneDim) {
   if (lanes > 1 && !vectorizes(tensor, laneDim))
     return lanesOf(tensor, index, lanes, laneDim);
   if (auto body = dyn_cast<ScalarBodyInterface>(op))
     return elementwise(body, index, lanes, laneDim);
   return TypeSwitch<Operation *, Value>(op)
-      .Case([&](ConstantOp constantOp) -> Value {
-        double value = *getSplatValue(constantOp.getResult()); // formation passes all others as operands
-        Type type = carriedType(tensorType(tensor).getElementType());
-        return splat(constantLike(type, value), lanes);
-      })
+      .Case([&](ConstantOp constantOp) { return constantElement(constantOp, lanes); })
       .Case([&](FromExprsOp fromExprs) { return splat(fromExprsElement(fromExprs, index), lanes); })
       .Case([&](IotaOp iota) -> Value {
         Value i = index[iota.getAxis()];
@@ -274,6 +275,8 @@ bool Emitter::vectorizes(Value tensor, int64_t laneDim) {
 //===----------------------------------------------------------------------===//
 
 Value Emitter::broadcastOperand(Value operand, Value like, ArrayRef<Value> index, unsigned lanes, int64_t laneDim) {
+  if (auto constantOp = operand.getDefiningOp<ConstantOp>()) // one value, whatever its shape: dims may be collapsed
+    return constantElement(constantOp, lanes);
   int64_t rank = tensorType(operand).getRank(), shift = int64_t(index.size()) - rank;
   SmallVector<Value> at;
   bool uniform = true;

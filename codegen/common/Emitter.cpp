@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/common/Emitter.h"
+#include "dialects/smelt/NarrowFloat.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -234,6 +235,8 @@ Value Emitter::offset(const Buffer &buffer, ArrayRef<Value> index) {
 static Type storageType(Type elementType) {
   if (auto integer = dyn_cast<IntegerType>(elementType))
     return IntegerType::get(integer.getContext(), std::max(8u, integer.getWidth()));
+  if (isNarrowFloat(elementType))
+    return IntegerType::get(elementType.getContext(), 8);
   return elementType;
 }
 
@@ -249,6 +252,8 @@ Value Emitter::load(Value pointer, Type elementType, unsigned lanes) {
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(raw.getType()));
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, raw, zero);
   }
+  if (isNarrowFloat(elementType))
+    return decodeNarrow(b, loc, raw, cast<FloatType>(elementType));
   if (raw.getType() != carried)
     return arith::ExtFOp::create(b, loc, carried, raw);
   return raw;
@@ -261,6 +266,8 @@ void Emitter::store(Value pointer, Type elementType, Value carried) {
     lanes = vector.getNumElements();
   if (elementType.isInteger(1))
     carried = arith::ExtUIOp::create(b, loc, vectorOf(target, lanes), carried);
+  else if (isNarrowFloat(elementType)) // what cannot be held is infinity or NaN: casts have saturated
+    carried = encodeNarrow(b, loc, carried, cast<FloatType>(elementType), /*saturate=*/false);
   else if (getElementTypeOrSelf(carried.getType()) != target)
     carried = arith::TruncFOp::create(b, loc, vectorOf(target, lanes), carried);
   LLVM::StoreOp::create(b, loc, carried, pointer, unsigned(getElementBytes(elementType)));

@@ -121,6 +121,7 @@ private:
   void pushScope() { scopes.emplace_back(); }
   void popScope() { scopes.pop_back(); }
   mlir::Value binary(unsigned kind, mlir::Value x, mlir::Value y);
+  mlir::Value constantElement(ConstantOp op, unsigned lanes);
   mlir::Value elementOf(mlir::Operation *op, mlir::Value tensor, llvm::ArrayRef<mlir::Value> index, unsigned lanes, int64_t laneDim);
   mlir::Value lanesOf(mlir::Value tensor, llvm::ArrayRef<mlir::Value> index, unsigned lanes, int64_t laneDim);
   // By op family, in Element*.cpp.

@@ -8,6 +8,7 @@
 // Tested by test/exec/elementwise.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/smelt/NarrowFloat.h"
 #include "dialects/smelt/Dialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -79,7 +80,14 @@ Value wrapSubByte(Emit &e, Value x, Type elementType) {
                               : Value(arith::ShRSIOp::create(e.b, e.loc, up, shift));
 }
 
-Value convert(Emit &e, Value x, Type from, Type to) {
+/// A float of any width as f32 that `to`, of 8 bits or fewer, holds.
+Value roundToNarrow(Emit &e, Value x, FloatType to, bool saturate) {
+  if (e.elementType(x).isF64())
+    x = roundToOdd(e.b, e.loc, x);
+  return decodeNarrow(e.b, e.loc, encodeNarrow(e.b, e.loc, x, to, saturate), to);
+}
+
+Value convert(Emit &e, Value x, Type from, Type to, bool saturate = true) {
   Type target = carriedType(to);
   Type source = e.elementType(x);
   Type type = e.like(x, target);
@@ -96,7 +104,7 @@ Value convert(Emit &e, Value x, Type from, Type to) {
                                                       : Value(arith::SIToFPOp::create(e.b, e.loc, type, x));
     } else if (source.getIntOrFloatBitWidth() < target.getIntOrFloatBitWidth()) {
       wide = arith::ExtFOp::create(e.b, e.loc, type, x);
-    } else if (source.getIntOrFloatBitWidth() > target.getIntOrFloatBitWidth()) {
+    } else if (source.getIntOrFloatBitWidth() > target.getIntOrFloatBitWidth() && !isNarrowFloat(to)) {
       // To a narrow float from f64: straight, so that it rounds once.
       if (target != to) {
         Value narrow = arith::TruncFOp::create(e.b, e.loc, e.like(x, to), x);
@@ -104,6 +112,8 @@ Value convert(Emit &e, Value x, Type from, Type to) {
       }
       wide = arith::TruncFOp::create(e.b, e.loc, type, x);
     }
+    if (isNarrowFloat(to))
+      return roundToNarrow(e, wide, cast<FloatType>(to), saturate);
     if (target != to) { // a cast to f16 or bf16 rounds even when the value stays carried in f32
       Value narrow = arith::TruncFOp::create(e.b, e.loc, e.like(wide, to), wide);
       wide = arith::ExtFOp::create(e.b, e.loc, type, narrow);
@@ -210,7 +220,7 @@ int64_t IsInfOp::getElementCost() { return 1; }
 
 Value CastOp::emitScalarBody(OpBuilder &b, Location loc, ValueRange args) {
   Emit e{b, loc};
-  return convert(e, args[0], elementOf(getX()), elementOf(getResult()));
+  return convert(e, args[0], elementOf(getX()), elementOf(getResult()), getSaturate());
 }
 int64_t CastOp::getElementCost() { return 1; }
 
@@ -369,8 +379,8 @@ Value QuantizeOp::emitScalarBody(OpBuilder &b, Location loc, ValueRange args) {
   Type to = elementOf(getResult());
   Value scaled = arith::DivFOp::create(b, loc, args[0], args[1]);
   auto integer = dyn_cast<IntegerType>(to);
-  if (!integer) // float8 and below: the store rounds and saturates
-    return scaled;
+  if (!integer)
+    return convert(e, scaled, e.elementType(scaled), to);
   Value rounded = math::RoundEvenOp::create(b, loc, scaled);
   Value zero = convert(e, args[2], elementOf(getZeroPoint()), e.elementType(scaled));
   Value sum = arith::AddFOp::create(b, loc, rounded, zero);

@@ -80,8 +80,12 @@ int64_t ProgramBuilder::computeExpr(AffineExpr expr) {
   }
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
     SymbolOp declaration = symbols.get(symbol.getPosition());
-    if (!declaration.getDerive())
+    if (!declaration.getDerive()) {
+      // A register nothing has written: sizes of garbage would be memory corrupted.
+      if (!symbolRegisters.count(symbol.getPosition()) && !unboundSymbol)
+        unboundSymbol = declaration;
       return symbolRegister(symbol.getPosition());
+    }
     SmallVector<int64_t> operands;
     for (AffineExpr e : declaration.getExprs()->getExprs())
       operands.push_back(reg(e));
@@ -142,6 +146,23 @@ int64_t ProgramBuilder::buffer(Value v) {
     return buffers[v] = b;
   }
   return buffers[v] = newBuffer();
+}
+
+/// Are the sizes of `type` known wherever those of `other` are? A view behind the
+/// kernel may have sizes that are read later (a computed shape).
+bool ProgramBuilder::isKnownWith(Type type, Type other) {
+  auto symbolsOf = [&](Type t) {
+    SmallVector<int64_t> ids;
+    for (AffineExpr dim : getDims(t))
+      collectSymbols(dim, ids);
+    for (size_t i = 0; i < ids.size(); ++i) // `ids` grows by what they derive from
+      if (auto exprs = symbols.get(ids[i]).getExprs())
+        for (AffineExpr e : exprs->getExprs())
+          collectSymbols(e, ids);
+    return ids;
+  };
+  SmallVector<int64_t> known = symbolsOf(other);
+  return llvm::all_of(symbolsOf(type), [&](int64_t id) { return isEntrySymbol(id) || llvm::is_contained(known, id); });
 }
 
 /// Gives a value that an op is about to write its memory.
@@ -301,7 +322,8 @@ FailureOr<HostProgram> ProgramBuilder::build() {
   plan.findRoots(main);
   for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
     Value root = plan.root(value);
-    if (root.getDefiningOp<KernelOp>() && root.getParentBlock() == &main.getBody().front() && !outputOf.count(root))
+    if (root.getDefiningOp<KernelOp>() && root.getParentBlock() == &main.getBody().front() && !outputOf.count(root) &&
+        isKnownWith(main.getFunctionType().getResult(i), root.getType()))
       outputOf[root] = i;
   }
   plan.assign(main, symbols, [&](AffineExpr e) { return isEntry(e); },
@@ -315,6 +337,8 @@ FailureOr<HostProgram> ProgramBuilder::build() {
   if (failed(block(main.getBody().front())))
     return failure();
   flush();
+  if (unboundSymbol)
+    return unboundSymbol.emitError() << "internal: the size '" << unboundSymbol.getName() << "' is read before it is known";
 
   Words header(kHeaderWords, 0), records;
   for (auto [i, arg] : llvm::enumerate(main.getArguments())) {

@@ -90,6 +90,7 @@ private:
       it->second = newRegister();
     return it->second;
   }
+  bool isKnownWith(mlir::Type type, mlir::Type other);
   int64_t reg(mlir::AffineExpr expr);
   int64_t computeExpr(mlir::AffineExpr expr);
   int64_t imm(int64_t value) { return reg(mlir::getAffineConstantExpr(value, context)); }
@@ -157,6 +158,7 @@ private:
   llvm::StringMap<int64_t> kernelNumbers;
   std::map<std::tuple<const void *, const void *, const void *>, int64_t> constantBuffers;
   MemoryPlan plan;
+  SymbolOp unboundSymbol; // a size that was read before it was known
   llvm::DenseMap<mlir::Value, int64_t> outputOf; // root value -> output that it is written to directly
 };
 

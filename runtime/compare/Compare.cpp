@@ -24,7 +24,7 @@ Tolerance defaultTolerance(DType dtype) {
 
 Tolerance ToleranceChoice::of(DType dtype) const {
   Tolerance t = defaultTolerance(dtype);
-  if (t.cosine == 0) // exact types stay exact
+  if (t.isExact()) // exact types stay exact
     return t;
   if (hasRtol)
     t.rtol = given.rtol;
@@ -65,16 +65,22 @@ Comparison compareElements(DType dtype, const void *got, const void *wanted, uin
     dtype = dtype == DType::C64 ? DType::F32 : DType::F64;
     count *= 2;
   }
-  if (!isFloat(dtype) || tolerance.cosine == 0)
+  if (!isFloat(dtype) || tolerance.isExact())
     return compareExact(dtype, got, wanted, count);
   Comparison c;
   c.count = count;
   // The sums leave out what is not finite: that is matched element by element.
   double gotSquares = 0, wantedSquares = 0, products = 0;
   uint64_t finite = 0, common = 0;
-  double squares = 0;
+  double squares = 0, scale = 0; // squares of large numbers would overflow
+  for (uint64_t i = 0; i < count; ++i)
+    for (double v : {loadDouble(dtype, got, i), loadDouble(dtype, wanted, i)})
+      if (isfinite(v) && fabs(v) > scale)
+        scale = fabs(v);
+  if (scale == 0)
+    scale = 1;
   for (uint64_t i = 0; i < count; ++i) {
-    double x = loadDouble(dtype, got, i), y = loadDouble(dtype, wanted, i);
+    double x = loadDouble(dtype, got, i) / scale, y = loadDouble(dtype, wanted, i) / scale;
     if (!isfinite(y))
       continue;
     squares += y * y;
@@ -86,7 +92,7 @@ Comparison compareElements(DType dtype, const void *got, const void *wanted, uin
     products += x * y;
     ++common;
   }
-  c.rms = finite ? sqrt(squares / static_cast<double>(finite)) : 0;
+  c.rms = finite ? sqrt(squares / static_cast<double>(finite)) * scale : 0;
   if (gotSquares > 0 && wantedSquares > 0)
     c.cosine = products / (sqrt(gotSquares) * sqrt(wantedSquares));
   else if (gotSquares != wantedSquares)
@@ -165,7 +171,7 @@ static bool compareTensors(const char *name, const smelt_value &got, const smelt
   }
   Tolerance t = choice.of(got.dtype);
   Comparison c = compareElements(got.dtype, got.data, wanted.data, count, t);
-  if (c.isSame && t.cosine == 0) {
+  if (c.isSame && t.isExact()) {
     report.appendf("%s: same: %s of %s, exactly\n", name, shape, smelt::rt::name(got.dtype));
     return true;
   }

@@ -19,6 +19,7 @@ namespace smelt::rt {
 /// `atol` is multiplied by the root mean square of the reference.
 struct Tolerance {
   double rtol, atol, cosine;
+  bool isExact() const { return rtol == 0 && atol == 0; }
 };
 
 /// The table of external goldens: f32 (also f64, complex), f16, bf16. Exact

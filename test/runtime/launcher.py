@@ -125,6 +125,7 @@ class Launcher(unittest.TestCase):
         self.run_model(*ok, "y=2xf32=3,5")
         self.run_model(*ok, "y=2xf32=3,5.1", status=82)
         self.run_model(*ok, "y=2xf32=3,5.1", "--rtol", "0.1", "--cosine", "0.99")
+        self.run_model(*ok, "y=2xf32=3,5.1", "--rtol", "0.1", "--cosine", "0")  # any cosine, not: exactly
         self.run_model(*ok, "y=2xf32=nan,5", status=82)
         self.run_model(*ok, "n=i64=3", "--rtol", "10", status=82)
         # A failed comparison prints no timing.

@@ -210,6 +210,9 @@ template <typename T> static void loadNarrowFloat(FloatType type, const char *so
   auto decode = [&](uint64_t bits) {
     APFloat value(type.getFloatSemantics(), APInt(width, bits, false, true));
     bool lost;
+    // Converting NaN of a format without a fraction gives infinity in APFloat.
+    if (value.isNaN())
+      return castElement<T>(std::copysign(std::numeric_limits<float>::quiet_NaN(), value.isNegative() ? -1.0f : 1.0f));
     value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
     return castElement<T>(float(value.convertToDouble()));
   };

@@ -67,7 +67,9 @@ inline void expectAgrees(const KernelText &text, const std::vector<Operand> &ope
     ASSERT_EQ(kernel.run(pointers, symbols, parts), 0);
     for (size_t r = 0; r < want.size(); ++r) {
       if (tolerance == 0) {
-        ASSERT_EQ(std::memcmp(want[r].data(), outputs[r].data(), want[r].size()), 0) << "result " << r << " in " << parts;
+        size_t at = std::mismatch(want[r].begin(), want[r].end(), outputs[r].as<char>()).first - want[r].begin();
+        ASSERT_EQ(at, want[r].size()) << "result " << r << " in " << parts << " parts: at that byte found "
+                                      << int(outputs[r].as<unsigned char>()[at]) << ", wanted " << int((unsigned char)want[r][at]);
         continue;
       }
       const float *expected = reinterpret_cast<const float *>(want[r].data()), *got = outputs[r].as<float>();
