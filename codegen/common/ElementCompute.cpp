@@ -302,6 +302,31 @@ Value Emitter::argPoolElement(ArgPoolOp op, ArrayRef<Value> index) {
   return best;
 }
 
+/// Keys' cubic convolution kernel: |s| <= 1.
+Value Emitter::cubicNear(Value s, double a) { // (a+2)s^3 - (a+3)s^2 + 1
+  auto flt = [&](double v) { return constantLike(b.getF32Type(), v); };
+  Value s2 = arith::MulFOp::create(b, loc, s, s), s3 = arith::MulFOp::create(b, loc, s2, s);
+  Value high = arith::MulFOp::create(b, loc, flt(a + 2), s3), low = arith::MulFOp::create(b, loc, flt(a + 3), s2);
+  return arith::AddFOp::create(b, loc, arith::SubFOp::create(b, loc, high, low), flt(1));
+}
+
+/// 1 < |s| < 2.
+Value Emitter::cubicFar(Value s, double a) { // a (s^3 - 5s^2 + 8s - 4)
+  auto flt = [&](double v) { return constantLike(b.getF32Type(), v); };
+  Value sum = arith::SubFOp::create(b, loc, s, flt(5));
+  for (double term : {8.0, -4.0})
+    sum = arith::AddFOp::create(b, loc, arith::MulFOp::create(b, loc, sum, s), flt(term));
+  return arith::MulFOp::create(b, loc, flt(a), sum);
+}
+
+/// Anywhere: 0 from a distance of 2 on.
+Value Emitter::cubicWeight(Value distance, double a) {
+  auto below = [&](double v) -> Value {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, distance, constantLike(b.getF32Type(), v));
+  };
+  return select(below(1), cubicNear(distance, a), select(below(2), cubicFar(distance, a), constantLike(b.getF32Type(), 0)));
+}
+
 Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes, int64_t laneDim) {
   int64_t rank = index.size();
   SmallVector<Value> in = sizes(op.getX()), out = sizes(op.getResult());
@@ -351,9 +376,12 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
                  fsub(fdiv(fadd(o, flt(0.5)), factor), flt(0.5)), flt(0));
       break;
     case ResizeCoord::align_corners:
-      x = select(cmp(arith::CmpIPredicate::sgt, out[d], num(1)),
-                 fdiv(fmul(o, toFloat(sub(in[d], num(1)))), toFloat(max(num(1), sub(out[d], num(1))))), flt(0));
+    {
+      // The last input lies at the last output as it was before its size was rounded.
+      Value last = scale != 0.0 ? fsub(fmul(factor, toFloat(in[d])), flt(1)) : toFloat(max(num(1), sub(out[d], num(1))));
+      x = select(cmp(arith::CmpIPredicate::sgt, out[d], num(1)), fdiv(fmul(o, toFloat(sub(in[d], num(1)))), last), flt(0));
       break;
+    }
     case ResizeCoord::asymmetric:
       x = fdiv(o, factor);
       break;
@@ -383,7 +411,24 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
       at[d] = clamp(toInt(r), in[d]);
       continue;
     }
-    if (op.getMode() == ResizeMode::linear) {
+    if (double shrink = scale; op.getAntialias() && shrink != 0.0 && shrink < 1) {
+      // The kernel is as wide as the outputs are apart; the importer gives one axis an op.
+      bool cubic = op.getMode() == ResizeMode::cubic;
+      double radius = (cubic ? 2 : 1) / shrink;
+      Value first = toInt(floor(fsub(x, flt(radius)))), sum = flt(0);
+      for (int64_t k = 0; k <= int64_t(std::ceil(2 * radius)) + 1; ++k) {
+        Value p = add(first, num(k)), distance = math::AbsFOp::create(b, loc, fmul(fsub(toFloat(p), x), flt(shrink)));
+        Value weight = cubic ? cubicWeight(distance, op.getCubicA().convertToDouble())
+                             : Value(arith::MaximumFOp::create(b, loc, flt(0), fsub(flt(1), distance)));
+        if (op.getExcludeOutside())
+          weight = select(inside(p, in[d]), weight, flt(0));
+        sum = fadd(sum, weight);
+        axis.positions.push_back(clamp(p, in[d]));
+        axis.weights.push_back(weight);
+      }
+      for (Value &weight : axis.weights)
+        weight = fdiv(weight, sum);
+    } else if (op.getMode() == ResizeMode::linear) {
       // Taps outside repeat the border; with exclude_outside clamping x does.
       Value limited = arith::MaximumFOp::create(b, loc, flt(0), arith::MinimumFOp::create(b, loc, x, toFloat(sub(in[d], num(1)))));
       Value base = floor(limited), fraction = fsub(limited, base);
@@ -392,16 +437,8 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
       axis.weights = {fsub(flt(1), fraction), fraction};
     } else {
       Value base = floor(x), t = fsub(x, base), i0 = toInt(base);
-      Value a = flt(op.getCubicA().convertToDouble());
-      auto near = [&](Value s) { // |s| <= 1: (a+2)s^3 - (a+3)s^2 + 1
-        Value s2 = fmul(s, s);
-        return fadd(fsub(fmul(fadd(a, flt(2)), fmul(s2, s)), fmul(fadd(a, flt(3)), s2)), flt(1));
-      };
-      auto far = [&](Value s) { // 1 < |s| < 2: a s^3 - 5a s^2 + 8a s - 4a
-        Value s2 = fmul(s, s);
-        return fmul(a, fsub(fadd(fsub(fmul(s2, s), fmul(flt(5), s2)), fmul(flt(8), s)), flt(4)));
-      };
-      SmallVector<Value> w = {far(fadd(t, flt(1))), near(t), near(fsub(flt(1), t)), far(fsub(flt(2), t))};
+      double a = op.getCubicA().convertToDouble();
+      SmallVector<Value> w = {cubicFar(fadd(t, flt(1)), a), cubicNear(t, a), cubicNear(fsub(flt(1), t), a), cubicFar(fsub(flt(2), t), a)};
       Value sum = flt(0);
       for (int64_t k = 0; k < 4; ++k) {
         Value p = add(i0, num(k - 1));

@@ -36,7 +36,8 @@ double inputCoordinate(ResizeCoord coord, const Axis &axis, int64_t at) {
   switch (coord) {
   case ResizeCoord::half_pixel: return (x + 0.5) / axis.scale - 0.5;
   case ResizeCoord::pytorch_half_pixel: return axis.out > 1 ? (x + 0.5) / axis.scale - 0.5 : 0;
-  case ResizeCoord::align_corners: return axis.out > 1 ? x * (in - 1) / (out - 1) : 0;
+  // The output's size before rounding, as ONNX's reference implementation has it.
+  case ResizeCoord::align_corners: return axis.out > 1 ? x * (in - 1) / (axis.scale * in - 1) : 0;
   case ResizeCoord::asymmetric: return x / axis.scale;
   case ResizeCoord::half_pixel_symmetric: {
     double adjustment = out / (axis.scale * in);

@@ -203,9 +203,29 @@ static LogicalResult resize(NodeImport &n) {
   } else if (llvm::all_of(plan.scales, [](double s) { return s == 1.0; }) && plan.sizes == n.dims(x)) {
     return n.set(0, x);
   }
-  return n.set(0, ResizeOp::create(n.b, n.loc, getTensorType(plan.sizes, n.elem(x)), x, plan.scales, roi, *mode, *coord,
-                                   *nearest, llvm::APFloat(n.f("cubic_coeff_a", -0.75)), n.i("exclude_outside", 0) != 0,
-                                   llvm::APFloat(n.f("extrapolation_value", 0)), n.i("antialias", 0) != 0));
+  bool antialias = n.i("antialias", 0) != 0 && *mode != ResizeMode::nearest;
+  auto emit = [&](Value from, const Plan &to) -> Value {
+    return ResizeOp::create(n.b, n.loc, getTensorType(to.sizes, n.elem(x)), from, to.scales, roi, *mode, *coord, *nearest,
+                            llvm::APFloat(n.f("cubic_coeff_a", -0.75)), n.i("exclude_outside", 0) != 0,
+                            llvm::APFloat(n.f("extrapolation_value", 0)), antialias);
+  };
+  if (!antialias)
+    return n.set(0, emit(x, plan));
+  // Wide kernels, as many taps as 1 / scale: one axis after the other.
+  if (!isa<FloatType>(n.elem(x)) || *coord == ResizeCoord::tf_crop_and_resize)
+    return n.unsupported("antialias of integers or with tf_crop_and_resize");
+  Plan step{n.dims(x), SmallVector<double>(rank, 1.0)};
+  for (int64_t axis = 0; axis < rank; ++axis) {
+    if (plan.scales[axis] == 1.0 && plan.sizes[axis] == step.sizes[axis])
+      continue;
+    if (plan.scales[axis] == 0.0)
+      return n.unsupported("antialias with a scale known at run time only");
+    step.sizes[axis] = plan.sizes[axis];
+    step.scales[axis] = plan.scales[axis];
+    x = emit(x, step);
+    step.scales[axis] = 1.0;
+  }
+  return n.set(0, x);
 }
 
 ArrayRef<OpRow> resizeOps() {
