@@ -93,6 +93,32 @@ LogicalResult ProgramBuilder::ifOp(scf::IfOp op) {
   return success();
 }
 
+/// The first iteration gives a scan output's `late` sizes and its memory, the
+/// later ones must agree.
+void ProgramBuilder::sizeScan(Value scan, Value slice, ArrayRef<AffineExpr> late, int64_t iteration, int64_t trip,
+                              int64_t bytes) {
+  SmallVector<AffineExpr> have = getDims(slice.getType()), want = getDims(scan.getType());
+  int64_t first = newRegister(), all = newRegister(), zero = imm(0);
+  SmallVector<int64_t> sizes;
+  for (AffineExpr dim : have)
+    sizes.push_back(reg(dim));
+  op(Code::Mul, {all, trip, bytes});
+  op(Code::CmpEq, {first, iteration, zero});
+  op(Code::JumpIfZero, {first, 0});
+  size_t skip = body.size() - 1;
+  for (size_t d = 0; d < have.size(); ++d)
+    if (llvm::is_contained(late, want[d + 1]))
+      op(Code::Move, {reg(want[d + 1]), sizes[d]});
+  op(Code::Alloc, {buffer(scan), all});
+  body[skip] = body.size();
+  for (size_t d = 0; d < have.size(); ++d)
+    if (llvm::is_contained(late, want[d + 1])) {
+      int64_t same = newRegister();
+      op(Code::CmpEq, {same, reg(want[d + 1]), sizes[d]});
+      op(Code::Check, {same, text("the slices of a loop's scan output differ in size")});
+    }
+}
+
 LogicalResult ProgramBuilder::loop(LoopOp op) {
   Block &block = op.getBody().front();
   auto yield = cast<LoopYieldOp>(block.getTerminator());
@@ -132,12 +158,22 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
     this->op(Code::Copy, {c, buffer(init), bytes});
   }
   SmallVector<Value> scans(op.getResults().drop_front(carried));
+  DenseMap<Value, SmallVector<AffineExpr>> lateSizes;
   for (Value scan : scans) { // room for `trip` slices, whatever count comes out
     SmallVector<AffineExpr> dims = getDims(scan.getType());
     dims[0] = op.getTrip()->getExprs()[0];
+    // Slices of a size that only the body knows: made in the first iteration.
+    for (AffineExpr dim : ArrayRef(dims).drop_front())
+      if (auto symbol = dyn_cast<AffineSymbolExpr>(dim);
+          symbol && !symbols.get(symbol.getPosition()).getDerive() && !isEntry(dim) && !symbolRegisters.count(symbol.getPosition())) {
+        this->op(Code::LoadImm, {symbolRegister(symbol.getPosition()), 0});
+        lateSizes[scan].push_back(dim);
+      }
     auto full = getTensorType(dims, cast<RankedTensorType>(scan.getType()).getElementType());
     if (plan.offsets.count(scan) && full == scan.getType())
       allocate(scan);
+    else if (lateSizes.count(scan)) // no sum of these sizes may be kept from here
+      this->op(Code::Alloc, {buffer(scan), imm(0)});
     else
       this->op(Code::Alloc, {buffer(scan), bytesRegister(full)});
   }
@@ -160,6 +196,8 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
       return failure();
     for (auto [value, scan] : llvm::zip(yield.getValues().drop_front(carried), scans)) {
       int64_t bytes = bytesRegister(value.getType()), offset = newRegister(), slice = newBuffer();
+      if (lateSizes.count(scan))
+        sizeScan(scan, value, lateSizes[scan], iteration, trip, bytes);
       this->op(Code::Mul, {offset, iteration, bytes});
       this->op(Code::View, {slice, buffer(scan), offset, bytes});
       this->op(Code::Copy, {slice, buffer(value), bytes});

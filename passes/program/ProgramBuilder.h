@@ -158,6 +158,8 @@ private:
   llvm::StringMap<int64_t> kernelNumbers;
   std::map<std::tuple<const void *, const void *, const void *>, int64_t> constantBuffers;
   MemoryPlan plan;
+  void sizeScan(mlir::Value scan, mlir::Value slice, llvm::ArrayRef<mlir::AffineExpr> late, int64_t iteration, int64_t trip,
+                int64_t bytes);
   SymbolOp unboundSymbol; // a size that was read before it was known
   llvm::DenseMap<mlir::Value, int64_t> outputOf; // root value -> output that it is written to directly
 };
