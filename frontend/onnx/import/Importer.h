@@ -168,6 +168,8 @@ public:
   /// The index along dim `axis` of a tensor of these dims.
   mlir::Value iota(mlir::Type elementType, llvm::ArrayRef<mlir::AffineExpr> dims, int64_t axis);
   /// A run-time status with `message` unless the sizes are equal.
+  /// A run-time check that `value`, 0 or more, is 0; none where the ranges prove it.
+  void checkZero(mlir::AffineExpr value, const llvm::Twine &message);
   void checkEqual(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &message);
   /// Numerically stable softmax over `axes` as primitives (max, sub, exp, sum, div).
   mlir::Value softmax(mlir::Value x, llvm::ArrayRef<int64_t> axes, bool log = false);

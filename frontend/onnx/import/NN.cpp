@@ -80,6 +80,9 @@ FailureOr<Window> readWindow(NodeImport &n, ArrayRef<AffineExpr> spatial, ArrayR
       if (auto constant = dyn_cast<AffineConstantExpr>(room); constant && constant.getValue() < 0 && x != n.num(0))
         return n.error("window of " + Twine(reach + 1) + " elements in dim " + Twine(i) +
                        " does not fit the padded input of " + Twine(constant.getValue() + reach + 1));
+      // The same at run time; an empty input stays empty.
+      n.checkZero(n.symbols().min(x, n.symbols().max(-room, n.num(0))),
+                  "window of " + Twine(reach + 1) + " elements in dim " + Twine(i) + " does not fit the padded input");
       out = room.floorDiv(stride) + 1;
       // Rounded up, but no window may start in the right padding.
       if (ceilMode)

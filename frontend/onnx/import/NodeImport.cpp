@@ -477,10 +477,15 @@ Value NodeImport::iota(Type elementType, ArrayRef<AffineExpr> dims, int64_t axis
 void NodeImport::checkEqual(AffineExpr x, AffineExpr y, const Twine &message) {
   if (symbols().provablyEqual(x, y))
     return;
-  // 1 when equal: 1 - min(|x - y|, 1).
   AffineExpr difference = simplifyAffineExpr(x - y, 0, symbols().size());
-  AffineExpr equal = num(1) - symbols().min(symbols().max(difference, -difference), num(1));
-  CheckOp::create(b, loc, DimsAttr::get(b.getContext(), ArrayRef<AffineExpr>(equal)),
+  checkZero(symbols().max(difference, -difference), message);
+}
+
+void NodeImport::checkZero(AffineExpr value, const Twine &message) {
+  if (symbols().provablyLessEqual(value, num(0)))
+    return;
+  AffineExpr holds = num(1) - symbols().min(value, num(1));
+  CheckOp::create(b, loc, DimsAttr::get(b.getContext(), ArrayRef<AffineExpr>(holds)),
                   (StringRef(node.path()) + ": " + message).str());
 }
 
