@@ -9,7 +9,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
-DIGITS = HERE.parents[1] / "examples" / "digits" / "digits.onnx"
+EXAMPLES = HERE.parents[1] / "examples" / "c"
+DIGITS = EXAMPLES.parent / "digits" / "digits.onnx"
 
 
 def call(*command, status=0, env=None):
@@ -17,6 +18,25 @@ def call(*command, status=0, env=None):
     if done.returncode != status:
         sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}, wanted {status}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def examples(smelt, tmp, cc, flags, env):
+    """examples/c, each with what it must say."""
+    def build(name, *more):
+        call(cc, "-std=c11", "-Wall", "-Werror", f"-I{tmp}", EXAMPLES / f"{name}.c", *more, *flags, "-pthread", "-o", tmp / name)
+        return tmp / name
+
+    for name in ("first", "second"):
+        call(smelt, "compile", DIGITS, "-o", tmp / f"{name}.o", env=env)
+    wanted = [(build("run"), [tmp / "digits.so"], "prob"),
+              (build("threads"), [tmp / "digits.so"], "4 threads, 20 runs each: the same 40 bytes"),
+              (build("memory"), [tmp / "digits.so"], "written in place: yes, allocations of the second run: 0"),
+              (build("two_models", tmp / "first.o", tmp / "second.o"), [], "first: 1 in, 1 out\nsecond: 1 in, 1 out")]
+    for program, arguments, text in wanted:
+        said = call(program, *arguments)
+        if text not in said:
+            sys.exit(f"{program.name} said {said!r}, wanted {text!r}")
+    print("the examples run")
 
 
 def main():
@@ -54,6 +74,7 @@ def main():
                 if said != wanted:
                     sys.exit(f"the program said {said!r}, wanted {wanted!r}")
             print("it runs a model as a library and as an object")
+            examples(smelt, tmp, options.cc, flags, env)
 
 
 if __name__ == "__main__":
