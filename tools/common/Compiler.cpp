@@ -9,6 +9,7 @@
 #include "mlir/IR/Verifier.h"
 #include "codegen/cpu/Model.h"
 #include "passes/Pipeline.h"
+#include "tools/common/Cache.h"
 #include "tools/common/Registration.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
@@ -298,28 +299,37 @@ int Compilation::run() {
     return code;
   if (options.emit == EmitKind::Host)
     return writeText([&](llvm::raw_ostream &os) { printHostProgram(*program, os); });
+  codegen::ArtifactOptions artifact;
+  artifact.name = "model";
+  artifact.optLevel = options.optLevel;
+  artifact.buildId = compilerBuildId();
   if (options.emit == EmitKind::Llvm || options.emit == EmitKind::Assembly) {
     FailureOr<std::string> text = codegen::printKernels(
         *program, *cpu, options.emit == EmitKind::Llvm ? codegen::cpu::Emit::LLVMIR : codegen::cpu::Emit::Assembly,
-        options.optLevel);
+        artifact);
     if (failed(text))
       return internal("codegen");
     return writeText([&](llvm::raw_ostream &os) { os << *text; });
   }
 
   step("codegen");
-  codegen::ArtifactOptions artifact;
-  artifact.name = "model";
   if (options.emit == EmitKind::Object) { // two objects may meet in one program
     artifact.name = "";
     for (char c : llvm::sys::path::stem(options.output))
       artifact.name += llvm::isAlnum(c) ? c : '_';
   }
   artifact.manifest = manifest(*program);
-  artifact.optLevel = options.optLevel;
+  std::optional<codegen::CompileCache> cache;
+  if (!options.cacheDir.empty() && !artifact.buildId.empty())
+    artifact.cache = &cache.emplace(options.cacheDir);
   FailureOr<std::vector<std::string>> objects = codegen::buildObjects(*program, *cpu, artifact);
   if (failed(objects))
     return internal("codegen");
+  if (cache && cache->getUnwritten() > 0 && options.warnsOfCache)
+    err << "smelt: warning: " << cache->getUnwritten() << " kernels could not be kept in " << options.cacheDir << ": "
+        << cache->getWriteError().message() << '\n';
+  if (options.onKernels)
+    options.onKernels(program->kernels.size(), program->dispatches, cache ? cache->getHits() : 0);
 
   step("link");
   codegen::LinkOptions link;

@@ -30,6 +30,8 @@ struct CompileOptions {
   std::string trustRoot;
   std::string dumpDir; // numbered files, one per phase
   std::string libraryDir;
+  std::string cacheDir;        // of compiled kernels; empty: none
+  bool warnsOfCache = false;   // the user named it, so says when it does not work
   std::vector<onnx::ShapeOverride> shapes;
   /// Called at each phase: number, count, name.
   std::function<void(int, int, llvm::StringRef)> progress;
@@ -37,6 +39,9 @@ struct CompileOptions {
   /// pass (explain).
   std::function<void(mlir::ModuleOp, const TargetModel &)> onScheduled;
   std::function<void(llvm::StringRef)> onRemark;
+  /// Called when kernels are compiled: distinct ones, dispatches, and how many
+  /// of the kernels the cache had.
+  std::function<void(size_t, int64_t, size_t)> onKernels;
 };
 
 /// Compiles; diagnostics go to `err`, text results (--emit=mlir ...) to `out`

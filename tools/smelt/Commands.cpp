@@ -7,6 +7,7 @@
 #include "tools/smelt/Commands.h"
 #include "frontend/onnx/reader/Summary.h"
 #include "runtime/launcher/Launcher.h"
+#include "tools/common/Cache.h"
 #include "tools/common/Compiler.h"
 #include "tools/smelt/ImageInputs.h"
 #include "llvm/Support/FileSystem.h"
@@ -34,7 +35,7 @@ struct CompileArgs {
   std::string emit;
   std::vector<std::string> shapes;
   int optLevel = 2;
-  bool quiet = false;
+  bool quiet = false, noCache = false, stats = false;
 };
 
 int usage(const llvm::Twine &message) {
@@ -71,6 +72,15 @@ int compile(CompileArgs &args) {
   if (isTerminal && !args.quiet)
     options.progress = [](int i, int n, llvm::StringRef name) {
       llvm::errs() << "\r\033[K[" << i << '/' << n << "] " << name << (i == n ? "\r\033[K" : "");
+    };
+  options.warnsOfCache = !options.cacheDir.empty();
+  if (args.noCache)
+    options.cacheDir.clear();
+  else if (options.cacheDir.empty())
+    options.cacheDir = defaultCacheFolder();
+  if (args.stats)
+    options.onKernels = [](size_t kernels, int64_t dispatches, size_t hits) {
+      llvm::errs() << dispatches << " dispatches of " << kernels << " kernels, " << hits << " from the cache\n";
     };
   return compileModel(options, llvm::outs(), llvm::errs());
 }
@@ -230,6 +240,10 @@ void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &
   compileCommand->add_option("--dump-phases-to", args->options.dumpDir, "a folder for one numbered file per phase");
   compileCommand->add_option("--trust-root", args->options.trustRoot, "a further folder external data may lie in");
   compileCommand->add_option("--threads", args->options.threads, "threads the compiler uses");
+  auto *cacheDir = compileCommand->add_option("--cache-dir", args->options.cacheDir,
+                                              "where compiled kernels are kept; $XDG_CACHE_HOME/smelt or ~/.cache/smelt");
+  compileCommand->add_flag("--no-cache", args->noCache, "neither read nor keep compiled kernels")->excludes(cacheDir);
+  compileCommand->add_flag("--stats", args->stats, "say how many kernels there were, and how many the cache had");
   compileCommand->add_flag("-q,--quiet", args->quiet, "no progress");
   compileCommand->callback([args, &action] { action = [args] { return compile(*args); }; });
 
