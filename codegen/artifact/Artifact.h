@@ -20,8 +20,9 @@ struct ArtifactOptions {
   std::string buildId;  // of this compiler, part of every kernel's key
   unsigned optLevel = 2;
   CompileCache *cache = nullptr;
-  /// Called with each kernel's number, LLVM IR and object, from any thread; none
-  /// of them comes from the cache then.
+  bool readsCache = true; // else only fills it
+  /// Called with the number, LLVM IR and object of each kernel that is compiled,
+  /// from any thread.
   std::function<void(size_t, llvm::StringRef, llvm::StringRef)> onKernel;
 };
 

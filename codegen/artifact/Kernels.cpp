@@ -42,11 +42,11 @@ FailureOr<CompiledKernels> compileKernels(const HostProgram &program, const cpu:
   result.parts.resize(count);
   std::vector<CacheKey> keys(count);
   std::vector<char> isFound(count, 0);
-  CompileCache *cache = emit == cpu::Emit::Object && !options.onKernel ? options.cache : nullptr;
+  CompileCache *cache = emit == cpu::Emit::Object ? options.cache : nullptr;
   parallelFor(context, 0, count, [&](size_t i) {
     keys[i] = getKey(program.kernelKeys[i], target, options);
     result.symbols[i] = "smelt_k_" + shortName(keys[i]);
-    if (!cache)
+    if (!cache || !options.readsCache)
       return;
     if (std::optional<std::string> object = cache->find(keys[i])) {
       result.parts[i] = std::move(*object);
