@@ -388,4 +388,5 @@ void Emitter::flagBadIndex(Value isBad) {
 void Emitter::clearCache() {
   for (Scope &scope : scopes)
     scope.elements.clear();
+  vectorizable.clear();
 }
