@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/common/Cache.h"
+#include "tools/common/Report.h"
 #include "tools/smelt/Commands.h"
 #include "tools/smelt/Crash.h"
 #include "llvm/Support/Process.h"
@@ -64,7 +65,7 @@ int smelt::compileWatched(const CompileArgs &args) {
     return work();
   WorkResult result = supervise(args.limits, options.output, work);
   if (!result.reason.empty())
-    llvm::errs() << "smelt: error: " << result.reason << '\n';
+    Reporter(llvm::errs(), options.jsonDiagnostics).fail(result.exitCode, result.reason);
   if (result.exitCode == 70)
     writeReproducer(options, args.shapes, result.reason);
   return result.exitCode;

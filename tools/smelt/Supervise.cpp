@@ -33,6 +33,15 @@ uint64_t memoryLimit(const WorkLimits &limits) {
   return std::min(physical / 4 * 3, uint64_t(64) << 30);
 }
 
+// A signal to this process ends the child first, so that its files can be removed.
+volatile sig_atomic_t caught = 0;
+volatile pid_t watched = 0;
+
+void endChild(int signal) {
+  caught = signal;
+  kill(watched, SIGKILL);
+}
+
 [[noreturn]] void outOfMemory() {
   constexpr char message[] = "smelt: error: out of memory (the limit is min(75 % of RAM, 64 GiB) or --memory-limit)\n";
   [[maybe_unused]] ssize_t n = write(STDERR_FILENO, message, sizeof message - 1);
@@ -91,6 +100,9 @@ WorkResult supervise(const WorkLimits &limits, const std::string &temporary, con
     runChild(limits, work);
   }
   close(ends[1]);
+  watched = child;
+  for (int ending : {SIGINT, SIGTERM, SIGHUP})
+    signal(ending, endChild);
   WorkResult result;
   bool isLate = !waitForEnd(ends[0], limits.seconds);
   if (isLate)
@@ -99,7 +111,9 @@ WorkResult supervise(const WorkLimits &limits, const std::string &temporary, con
   while (waitpid(child, &status, 0) < 0 && errno == EINTR)
     ;
   close(ends[0]);
-  if (!isLate && WIFEXITED(status)) {
+  for (int ending : {SIGINT, SIGTERM, SIGHUP})
+    signal(ending, SIG_DFL);
+  if (!isLate && !caught && WIFEXITED(status)) {
     result.exitCode = WEXITSTATUS(status);
     return result;
   }
@@ -108,16 +122,15 @@ WorkResult supervise(const WorkLimits &limits, const std::string &temporary, con
     llvm::sys::fs::remove(rest);
     llvm::sys::fs::remove_directories(rest + ".d");
   }
+  int ended = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  if (caught || ended == SIGINT || ended == SIGTERM || ended == SIGHUP) // a wish, no crash
+    raise(caught ? caught : ended);
   if (isLate) {
     result.exitCode = 75;
     llvm::raw_string_ostream(result.reason) << "the deadline of " << llvm::format("%g", limits.seconds) << " s has passed";
     return result;
   }
-  result.signal = WTERMSIG(status);
-  if (result.signal == SIGINT || result.signal == SIGTERM || result.signal == SIGHUP) { // the user's wish
-    signal(result.signal, SIG_DFL);
-    raise(result.signal);
-  }
+  result.signal = ended;
   result.exitCode = result.signal == SIGKILL ? 71 : 70;
   result.reason = result.signal == SIGKILL ? "the compiler was killed, as happens when memory runs out"
                                            : std::string("the compiler crashed: ") + strsignal(result.signal);
