@@ -22,7 +22,7 @@ add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-deprecated-declarations>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
 endif()
-add_link_options(-fuse-ld=lld)
+add_link_options(-fuse-ld=lld -Wl,--build-id=sha1) # the compile cache goes by the build id
 if(SMELT_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)

@@ -1,9 +1,10 @@
 # The lit suite: RUN lines find smelt, smelt-opt, FileCheck and not on the PATH;
 # %python has the packages of requirements.txt, %source is the repository.
 # Features: one for each of Smelt's tools that is built (REQUIRES: smelt-opt),
-# corpus (SMELT_CORPUS is set; %corpus), and the machine's architecture.
+# corpus (SMELT_CORPUS is set; %corpus), aarch64-cross, and the machine's architecture.
 import os
 import platform
+import shutil
 
 import lit.formats
 
@@ -28,6 +29,9 @@ config.available_features.add(platform.machine())
 for tool in ("smelt", "smelt-opt", "smelt-reduce", "smelt-lsp-server", "smelt-test-import"):
     if os.path.exists(os.path.join(config.smelt_bin, tool)):
         config.available_features.add(tool)
+# The runtime was built for aarch64 too, and this machine can run it.
+if os.path.exists(os.path.join(config.smelt_lib, "aarch64", "libsmelt_runtime.a")) and shutil.which("qemu-aarch64"):
+    config.available_features.add("aarch64-cross")
 corpus = os.environ.get("SMELT_CORPUS")
 if corpus:
     config.available_features.add("corpus")

@@ -3,14 +3,13 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Kernels are lowered in batches, in parallel, each batch a module and an LLVM
-// context of its own. The descriptor of runtime/core/Artifact.h is one LLVM module
-// of constant data with the addresses of the kernels.
+// Kernels.cpp makes the kernels' objects. The descriptor of runtime/core/Artifact.h
+// is one LLVM module of constant data with the addresses of the kernels.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/artifact/Artifact.h"
+#include "codegen/artifact/Kernels.h"
 #include "dialects/smelt/Constants.h"
-#include "mlir/IR/Threading.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/GlobalVariable.h"
@@ -25,42 +24,6 @@ using namespace mlir;
 namespace smelt::codegen {
 
 namespace {
-
-constexpr size_t kBatch = 6; // kernels a module: shares the fixed cost of a pipeline
-
-std::string kernelSymbol(StringRef name, size_t i) { return ("smelt_" + name + "_k" + Twine(i)).str(); }
-
-/// Kernels in modules of at most kBatch, lowered to LLVM; one text or object each.
-FailureOr<std::vector<std::string>> compileKernels(ArrayRef<KernelOp> kernels, StringRef name,
-                                                   const cpu::CpuTarget &target, cpu::Emit emit, unsigned optLevel) {
-  if (kernels.empty())
-    return std::vector<std::string>();
-  MLIRContext *context = kernels.front()->getContext();
-  Location loc = kernels.front()->getLoc();
-  OwningOpRef<ModuleOp> outer = ModuleOp::create(loc);
-  OpBuilder builder = OpBuilder::atBlockEnd(outer->getBody());
-  size_t batches = (kernels.size() + kBatch - 1) / kBatch;
-  SmallVector<ModuleOp> modules;
-  for (size_t i = 0; i < batches; ++i)
-    modules.push_back(ModuleOp::create(builder, loc));
-  std::vector<std::string> results(batches);
-  if (failed(failableParallelForEachN(context, 0, batches, [&](size_t i) -> LogicalResult {
-        for (size_t k = i * kBatch; k < std::min(kernels.size(), (i + 1) * kBatch); ++k)
-          if (failed(cpu::emitKernelFunction(modules[i], kernels[k], kernelSymbol(name, k), target)))
-            return failure();
-        return success();
-      })) ||
-      failed(cpu::lowerModules(*outer, target)) ||
-      failed(failableParallelForEachN(context, 0, batches, [&](size_t i) -> LogicalResult {
-        FailureOr<std::string> text = cpu::emitModule(modules[i], target, emit, optLevel);
-        if (failed(text))
-          return failure();
-        results[i] = std::move(*text);
-        return success();
-      })))
-    return failure();
-  return results;
-}
 
 /// Bytes of every constant, packed, and their places in the pool. Equal bytes
 /// are stored once.
@@ -105,8 +68,8 @@ uint64_t fnv1a(uint64_t hash, const void *data, size_t size) {
   return hash;
 }
 
-FailureOr<std::string> buildDescriptor(HostProgram &program, StringRef pool, const cpu::CpuTarget &target,
-                                       const ArtifactOptions &options, Location loc) {
+FailureOr<std::string> buildDescriptor(HostProgram &program, ArrayRef<std::string> kernels, StringRef pool,
+                                       const cpu::CpuTarget &target, const ArtifactOptions &options, Location loc) {
   llvm::LLVMContext context;
   llvm::Module module("smelt_artifact", context);
   llvm::Triple triple(target.triple);
@@ -137,9 +100,8 @@ FailureOr<std::string> buildDescriptor(HostProgram &program, StringRef pool, con
   llvm::Constant *poolGlobal = data(bytes(pool.empty() ? StringRef("\0", 1) : pool), "smelt_constants", 64);
   std::vector<llvm::Constant *> table;
   auto *kernelType = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, pointer, i64, i64, pointer}, false);
-  for (size_t i = 0; i < program.kernels.size(); ++i) {
-    auto *function = llvm::Function::Create(kernelType, llvm::GlobalValue::ExternalLinkage,
-                                            kernelSymbol(options.name, i), module);
+  for (const std::string &symbol : kernels) {
+    auto *function = llvm::Function::Create(kernelType, llvm::GlobalValue::ExternalLinkage, symbol, module);
     function->setVisibility(llvm::GlobalValue::HiddenVisibility);
     table.push_back(function);
   }
@@ -183,9 +145,8 @@ FailureOr<std::string> buildDescriptor(HostProgram &program, StringRef pool, con
 FailureOr<std::vector<std::string>> buildObjects(HostProgram &program, const cpu::CpuTarget &target,
                                                  const ArtifactOptions &options) {
   cpu::initializeTargets();
-  FailureOr<std::vector<std::string>> objects =
-      compileKernels(program.kernels, options.name, target, cpu::Emit::Object, options.optLevel);
-  if (failed(objects))
+  FailureOr<CompiledKernels> kernels = compileKernels(program, target, cpu::Emit::Object, options);
+  if (failed(kernels))
     return failure();
   FailureOr<std::string> pool = layOutPool(program);
   if (failed(pool))
@@ -194,20 +155,20 @@ FailureOr<std::vector<std::string>> buildObjects(HostProgram &program, const cpu
                                                    : program.constants[0].type.getContext();
   MLIRContext fallback;
   FailureOr<std::string> descriptor =
-      buildDescriptor(program, *pool, target, options, UnknownLoc::get(context ? context : &fallback));
+      buildDescriptor(program, kernels->symbols, *pool, target, options, UnknownLoc::get(context ? context : &fallback));
   if (failed(descriptor))
     return failure();
-  objects->push_back(std::move(*descriptor));
-  return objects;
+  kernels->parts.push_back(std::move(*descriptor));
+  return std::move(kernels->parts);
 }
 
 FailureOr<std::string> printKernels(const HostProgram &program, const cpu::CpuTarget &target, cpu::Emit emit,
-                                    unsigned optLevel) {
+                                    const ArtifactOptions &options) {
   cpu::initializeTargets();
-  FailureOr<std::vector<std::string>> parts = compileKernels(program.kernels, "model", target, emit, optLevel);
-  if (failed(parts))
+  FailureOr<CompiledKernels> kernels = compileKernels(program, target, emit, options);
+  if (failed(kernels))
     return failure();
-  return llvm::join(*parts, "");
+  return llvm::join(kernels->parts, "");
 }
 
 } // namespace smelt::codegen

@@ -7,26 +7,34 @@
 #ifndef SMELT_CODEGEN_ARTIFACT_ARTIFACT_H
 #define SMELT_CODEGEN_ARTIFACT_ARTIFACT_H
 
+#include "codegen/common/CompileCache.h"
 #include "codegen/cpu/Lower.h"
 #include "passes/program/HostProgram.h"
+#include <functional>
 
 namespace smelt::codegen {
 
 struct ArtifactOptions {
   std::string name;     // symbol suffix: smelt_artifact_<name>
   std::string manifest; // JSON
+  std::string buildId;  // of this compiler, part of every kernel's key
   unsigned optLevel = 2;
+  CompileCache *cache = nullptr;
+  bool readsCache = true; // else only fills it
+  /// Called with the number, LLVM IR and object of each kernel that is compiled,
+  /// from any thread.
+  std::function<void(size_t, llvm::StringRef, llvm::StringRef)> onKernel;
 };
 
-/// Object files of a compiled model, in memory, in link order: kernels by
-/// batches, then the descriptor with program and constants. The same input
-/// gives the same bytes.
+/// Object files of a compiled model, in memory, in link order: one for each
+/// kernel, then the descriptor with program and constants. The same input
+/// gives the same bytes, whatever the cache holds.
 mlir::FailureOr<std::vector<std::string>> buildObjects(HostProgram &program, const cpu::CpuTarget &target,
                                                        const ArtifactOptions &options);
 
-/// The kernels' code as text, one after another (--emit=llvm|asm|kernel-mlir).
+/// The kernels' code as text, one after another (--emit=llvm|asm).
 mlir::FailureOr<std::string> printKernels(const HostProgram &program, const cpu::CpuTarget &target, cpu::Emit emit,
-                                          unsigned optLevel);
+                                          const ArtifactOptions &options);
 
 enum class FileKind { Executable, SharedLibrary, Object };
 

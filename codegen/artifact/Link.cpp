@@ -3,7 +3,7 @@
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Objects go to a private temporary folder, the linker runs as a subprocess,
+// Objects go to a temporary folder beside the output, the linker runs as a subprocess,
 // and the result is renamed into place, so a file is whole or not there.
 //
 //===----------------------------------------------------------------------===//
@@ -18,9 +18,11 @@
 namespace smelt::codegen {
 
 bool linkFile(const std::vector<std::string> &objects, const LinkOptions &options, std::string &error) {
-  llvm::SmallString<128> folder;
-  if (std::error_code code = llvm::sys::fs::createUniqueDirectory("smelt", folder)) {
-    error = "cannot make a temporary folder: " + code.message();
+  // Both beside the output, and known to who waits for this process.
+  std::string temporary = options.output + ".tmp-" + std::to_string(llvm::sys::Process::getProcessId());
+  std::string folder = temporary + ".d";
+  if (std::error_code code = llvm::sys::fs::create_directory(folder, /*IgnoreExisting=*/true, llvm::sys::fs::owner_all)) {
+    error = "cannot make the temporary folder " + folder + ": " + code.message();
     return false;
   }
   auto cleanup = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(folder); });
@@ -31,7 +33,6 @@ bool linkFile(const std::vector<std::string> &objects, const LinkOptions &option
     return false;
   }
   args.push_back(*linker);
-  std::string temporary = options.output + ".tmp-" + std::to_string(llvm::sys::Process::getProcessId());
   switch (options.kind) {
   case FileKind::Executable:
     args.insert(args.end(), {"-o", temporary, "-pie", "-s", "-Wl,--gc-sections",

@@ -202,6 +202,14 @@ static int64_t laneOfReshape(ReshapeOp op, int64_t laneDim) {
 bool Emitter::vectorizes(Value tensor, int64_t laneDim) {
   if (laneDim < 0)
     return false;
+  if (auto it = vectorizable.find({tensor, laneDim}); it != vectorizable.end())
+    return it->second;
+  bool result = computeVectorizes(tensor, laneDim);
+  vectorizable[{tensor, laneDim}] = result;
+  return result;
+}
+
+bool Emitter::computeVectorizes(Value tensor, int64_t laneDim) {
   if (sources.count(tensor))
     return true;
   if (auto it = buffers.find(tensor); it != buffers.end()) {

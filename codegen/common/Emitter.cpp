@@ -395,4 +395,5 @@ void Emitter::flagBadIndex(Value isBad) {
 void Emitter::clearCache() {
   for (Scope &scope : scopes)
     scope.elements.clear();
+  vectorizable.clear();
 }

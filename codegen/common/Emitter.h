@@ -88,7 +88,7 @@ public:
   /// buffer, or a value that the generator has at hand (an accumulator).
   using Source = std::function<mlir::Value(llvm::ArrayRef<mlir::Value> index, unsigned lanes, int64_t laneDim)>;
   void setSource(mlir::Value tensor, Source source) { sources[tensor] = std::move(source); clearCache(); }
-  void setBuffer(mlir::Value tensor, Buffer buffer) { buffers[tensor] = std::move(buffer); }
+  void setBuffer(mlir::Value tensor, Buffer buffer) { buffers[tensor] = std::move(buffer); vectorizable.clear(); }
   void dropSource(mlir::Value tensor) { sources.erase(tensor); clearCache(); }
   const Buffer *getBuffer(mlir::Value tensor) const {
     auto it = buffers.find(tensor);
@@ -147,7 +147,10 @@ private:
   mlir::Value fromExprsElement(FromExprsOp op, llvm::ArrayRef<mlir::Value> index);
   mlir::Value inside(mlir::Value position, mlir::Value size);
 
+  bool computeVectorizes(mlir::Value tensor, int64_t laneDim);
+
   llvm::DenseMap<mlir::Value, Source> sources;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, bool> vectorizable; // answers of vectorizes()
   llvm::DenseMap<mlir::Value, Buffer> buffers;
   struct Scope {
     std::map<std::tuple<unsigned, void *, void *>, mlir::Value> arithmetic;

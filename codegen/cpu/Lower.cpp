@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/Lower.h"
 #include "codegen/common/ExpandMath.h"
+#include "codegen/cpu/Optimize.h"
 #include "dialects/smelt/KernelInfo.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -23,7 +24,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include <mutex>
@@ -154,7 +154,8 @@ LogicalResult lowerModules(ModuleOp outer, const CpuTarget &target) {
   return pm.run(outer);
 }
 
-FailureOr<std::string> emitModule(ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel) {
+FailureOr<std::string> emitModule(ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel,
+                                  bool isShared) {
   initializeTargets();
   Location loc = module.getLoc();
   std::string out;
@@ -183,27 +184,14 @@ FailureOr<std::string> emitModule(ModuleOp module, const CpuTarget &target, Emit
       function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
     function.setDoesNotThrow();
+    if (isShared && !function.hasLocalLinkage()) {
+      function.setLinkage(llvm::GlobalValue::WeakODRLinkage);
+      function.setVisibility(llvm::GlobalValue::HiddenVisibility);
+      function.setComdat(llvmModule->getOrInsertComdat(function.getName()));
+    }
   }
-  {
-    llvm::LoopAnalysisManager lam;
-    llvm::FunctionAnalysisManager fam;
-    llvm::CGSCCAnalysisManager cgam;
-    llvm::ModuleAnalysisManager mam;
-    llvm::PipelineTuningOptions tuning;
-    // The generators vectorize; what they leave scalar is left so on purpose or is rare.
-    tuning.LoopVectorization = optLevel > 0;
-    tuning.SLPVectorization = false;
-    // Generators unroll what gains by it; LLVM's unrolling of the rest costs a third of the compile time.
-    tuning.LoopUnrolling = false;
-    llvm::PassBuilder builder(machine.get(), tuning);
-    builder.registerModuleAnalyses(mam);
-    builder.registerCGSCCAnalyses(cgam);
-    builder.registerFunctionAnalyses(fam);
-    builder.registerLoopAnalyses(lam);
-    builder.crossRegisterProxies(lam, fam, cgam, mam);
-    auto level = optLevel == 0 ? llvm::OptimizationLevel::O1 : llvm::OptimizationLevel::O2;
-    builder.buildPerModuleDefaultPipeline(level).run(*llvmModule, mam);
-  }
+  if (llvm::Error failure = optimizeModule(*llvmModule, *machine, optLevel))
+    return emitError(loc) << "internal: " << llvm::toString(std::move(failure));
   if (emit == Emit::LLVMIR) {
     llvmModule->print(os, nullptr);
     return out;

@@ -27,7 +27,9 @@ mlir::LogicalResult emitKernelFunction(mlir::ModuleOp module, KernelOp kernel, l
 mlir::LogicalResult lowerModules(mlir::ModuleOp outer, const CpuTarget &target);
 
 /// Optimizes one lowered module and emits it. Safe to call from several threads.
-mlir::FailureOr<std::string> emitModule(mlir::ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel);
+/// isShared: entries are hidden, and the linker keeps one of each name.
+mlir::FailureOr<std::string> emitModule(mlir::ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel,
+                                        bool isShared = false);
 
 /// Both for one module by itself.
 mlir::FailureOr<std::string> compileModule(mlir::ModuleOp module, const CpuTarget &target, Emit emit, unsigned optLevel);

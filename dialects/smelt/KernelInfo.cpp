@@ -5,6 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/smelt/KernelInfo.h"
+#include "dialects/smelt/Constants.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/SHA1.h"
 
 using namespace mlir;
 
@@ -74,6 +77,11 @@ std::string getKernelKey(KernelOp kernel) {
         printAttr(element);
         os << ',';
       }
+    } else if (auto resource = dyn_cast<DenseResourceElementsAttr>(attr)) { // its name says nothing
+      auto bytes = getConstantBytes(resource, cast<RankedTensorType>(resource.getType()));
+      os << "resource " << resource.getType() << ' ';
+      if (bytes)
+        os << llvm::toHex(llvm::SHA1::hash(ArrayRef(reinterpret_cast<const uint8_t *>(bytes->data.data()), bytes->data.size())));
     } else {
       os << attr;
     }
@@ -93,6 +101,8 @@ std::string getKernelKey(KernelOp kernel) {
       printAttr(attr.getValue());
       os << ';';
     }
+    if (op.getNumRegions() > 0)
+      os << op;
     for (Value result : op.getResults()) {
       numbers.try_emplace(result, numbers.size());
       printType(result.getType());

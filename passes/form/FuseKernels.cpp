@@ -60,21 +60,28 @@ bool isUnitReshape(Type from, Type to) {
   return significant(from) == significant(to);
 }
 
-/// Is every element of `value` read at most once per result element of the
-/// same position, all the way to the yields?
-bool isReadOnce(Value value) {
-  for (Operation *user : value.getUsers()) {
-    if (isa<YieldOp>(user))
-      continue;
-    if (isa<ScalarBodyInterface, BroadcastOp>(user)) {
-      if (!isUnitReshape(value.getType(), user->getResult(0).getType()))
+/// Is every element of `argument` read at most once per result element of the
+/// same position, all the way to the yields? Each value is looked at once: the
+/// ways through a body can be exponentially many.
+bool isReadOnce(Value argument) {
+  SmallVector<Value> worklist = {argument};
+  llvm::SmallDenseSet<Value> seen = {argument};
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    for (Operation *user : value.getUsers()) {
+      if (isa<YieldOp>(user))
+        continue;
+      if (isa<ScalarBodyInterface, BroadcastOp>(user)) {
+        if (!isUnitReshape(value.getType(), user->getResult(0).getType()))
+          return false;
+      } else if (isa<MatMulOp, ConvOp, ConvTransposeOp, PoolOp, ArgPoolOp, GatherOp, GatherElementsOp, GatherNDOp,
+                     TileOp, ResizeOp, RecurrentOp, TreeEnsembleOp, ScatterElementsOp, ScatterNDOp, CumSumOp>(user)) {
         return false;
-    } else if (isa<MatMulOp, ConvOp, ConvTransposeOp, PoolOp, ArgPoolOp, GatherOp, GatherElementsOp, GatherNDOp, TileOp,
-                   ResizeOp, RecurrentOp, TreeEnsembleOp, ScatterElementsOp, ScatterNDOp, CumSumOp>(user)) {
-      return false;
+      }
+      for (Value result : user->getResults())
+        if (seen.insert(result).second)
+          worklist.push_back(result);
     }
-    if (!llvm::all_of(user->getResults(), isReadOnce))
-      return false;
   }
   return true;
 }

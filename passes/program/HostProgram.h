@@ -28,6 +28,7 @@ struct HostProgram {
   std::vector<int64_t> words;
   std::string strings;
   std::vector<KernelOp> kernels; // one per distinct code, by kernel number
+  std::vector<std::string> kernelKeys; // their texts (getKernelKey)
   std::vector<PoolConstant> constants;
   /// Positions in `words` of constant operands to patch: (word, constant).
   std::vector<std::pair<size_t, size_t>> constantPatches;

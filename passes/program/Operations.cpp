@@ -18,8 +18,10 @@ LogicalResult ProgramBuilder::kernel(KernelOp op) {
     return op.emitOpError() << "has no schedule";
   std::string key = getKernelKey(op);
   auto [it, isNew] = kernelNumbers.try_emplace(key, program.kernels.size());
-  if (isNew)
+  if (isNew) {
     program.kernels.push_back(op);
+    program.kernelKeys.push_back(key);
+  }
   Words args;
   for (auto [i, operand] : llvm::enumerate(op.getInputs())) {
     DictionaryAttr packing;

@@ -9,12 +9,16 @@
 #include "mlir/IR/Verifier.h"
 #include "codegen/cpu/Model.h"
 #include "passes/Pipeline.h"
+#include "tools/common/Cache.h"
+#include "tools/common/Manifest.h"
 #include "tools/common/Registration.h"
+#include "tools/common/Report.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/xxhash.h"
+#include <mutex>
+#include <set>
 
 using namespace mlir;
 
@@ -25,7 +29,7 @@ namespace {
 class Compilation {
 public:
   Compilation(const CompileOptions &options, llvm::raw_ostream &out, llvm::raw_ostream &err)
-      : options(options), out(out), err(err) {
+      : options(options), out(out), reporter(err, options.jsonDiagnostics) {
     DialectRegistry registry;
     registerCompilerDialects(registry);
     context = std::make_unique<MLIRContext>(registry);
@@ -38,10 +42,8 @@ public:
 
 private:
   void report(Diagnostic &diagnostic);
-  int fail(int code, const Twine &message) {
-    err << "smelt: error: " << message << '\n';
-    return code;
-  }
+  int checkStrict();
+  int fail(int code, const Twine &message) { return reporter.fail(code, message); }
   int internal(StringRef where) {
     return fail(70, "internal error in phase '" + where + "'; please report it with the model");
   }
@@ -53,12 +55,14 @@ private:
   int runPhase(Phase phase);
   int dump(StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print);
   int writeText(llvm::function_ref<void(llvm::raw_ostream &)> print);
-  std::string manifest(const HostProgram &program);
+  int keepKernel(size_t number, StringRef ir, StringRef object);
   int writeHeader(StringRef name);
 
   static constexpr int kPhases = 9;
   const CompileOptions &options;
-  llvm::raw_ostream &out, &err;
+  llvm::raw_ostream &out;
+  Reporter reporter;
+  std::set<std::string> weaknesses;
   std::unique_ptr<MLIRContext> context;
   OwningOpRef<ModuleOp> module;
   std::unique_ptr<codegen::cpu::CpuModel> target;
@@ -67,26 +71,22 @@ private:
 };
 
 void Compilation::report(Diagnostic &diagnostic) {
-  if (diagnostic.getSeverity() == DiagnosticSeverity::Remark) {
-    if (options.onRemark)
-      options.onRemark(diagnostic.str());
+  if (diagnostic.getSeverity() != DiagnosticSeverity::Remark) {
+    reporter.report(diagnostic);
     return;
   }
-  const char *kind = diagnostic.getSeverity() == DiagnosticSeverity::Error     ? "error"
-                     : diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning"
-                                                                               : "note";
-  err << "smelt: " << kind << ": ";
-  std::string place;
-  diagnostic.getLocation()->walk([&](Location loc) {
-    if (auto named = dyn_cast<NameLoc>(loc); named && place.empty())
-      place = named.getName().str();
-    return WalkResult::advance();
-  });
-  if (!place.empty())
-    err << place << ": ";
-  err << diagnostic.str() << '\n';
-  for (Diagnostic &note : diagnostic.getNotes())
-    err << "smelt: note: " << note.str() << '\n';
+  std::string text = diagnostic.str();
+  if (options.onRemark)
+    options.onRemark(text);
+  if (options.strict && (StringRef(text).starts_with("left unfolded") || StringRef(text).starts_with("not vectorized")))
+    weaknesses.insert(placeOf(diagnostic.getLocation()) + ": " + text);
+}
+
+/// --strict: everything that was let pass so far is an error.
+int Compilation::checkStrict() {
+  for (const std::string &weakness : weaknesses)
+    reporter.fail(69, weakness + " (--strict)");
+  return weaknesses.empty() ? 0 : 69;
 }
 
 int Compilation::dump(StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print) {
@@ -141,68 +141,6 @@ int Compilation::runPhase(Phase which) {
               [&](llvm::raw_ostream &os) { module->print(os, printingFlags()); });
 }
 
-std::string Compilation::manifest(const HostProgram &program) {
-  auto ports = [&](bool inputs) {
-    llvm::json::Array array;
-    auto main = module->lookupSymbol<func::FuncOp>("main");
-    FunctionType type = main.getFunctionType();
-    DimSymbols symbols(*module);
-    for (unsigned i = 0; i < (inputs ? type.getNumInputs() : type.getNumResults()); ++i) {
-      Type t = inputs ? type.getInput(i) : type.getResult(i);
-      auto name = inputs ? main.getArgAttrOfType<StringAttr>(i, "smelt.name")
-                         : main.getResultAttrOfType<StringAttr>(i, "smelt.name");
-      llvm::json::Object port;
-      port["name"] = name ? name.getValue() : "";
-      std::string text;
-      llvm::raw_string_ostream os(text);
-      if (auto tensor = dyn_cast<RankedTensorType>(t)) {
-        os << tensor.getElementType();
-        port["dtype"] = text;
-        llvm::json::Array dims;
-        for (AffineExpr dim : getDims(tensor)) {
-          if (auto constant = dyn_cast<AffineConstantExpr>(dim)) {
-            dims.push_back(constant.getValue());
-          } else if (auto symbol = dyn_cast<AffineSymbolExpr>(dim)) {
-            dims.push_back(symbols.get(symbol.getPosition()).getName());
-          } else {
-            std::string expr;
-            llvm::raw_string_ostream(expr) << dim;
-            dims.push_back(expr);
-          }
-        }
-        port["shape"] = std::move(dims);
-      } else {
-        os << t;
-        port["type"] = text;
-      }
-      array.push_back(std::move(port));
-    }
-    return array;
-  };
-  llvm::json::Array kernels;
-  for (KernelOp kernel : program.kernels)
-    kernels.push_back(llvm::json::Object{{"name", kernel.getName()}, {"family", kernel.getScheduleAttr().getFamily()}});
-  llvm::json::Object root{
-      {"compiler", "smelt " SMELT_VERSION},
-      {"model", llvm::sys::path::filename(options.input)},
-      {"model_hash", modelHash},
-      {"target", target->getTarget().cpu},
-      {"triple", target->getTarget().triple},
-      {"opt_level", int64_t(options.optLevel)},
-      {"inputs", ports(true)},
-      {"outputs", ports(false)},
-      {"kernels", std::move(kernels)},
-      {"dispatches", program.dispatches},
-      {"arena_bytes", program.arenaStaticBytes},
-      {"arena_lower_bound", program.arenaLowerBound},
-  };
-  std::string text;
-  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(root)));
-  return text;
-}
-
-/// The C99 header beside an object: the descriptor, and names for the places of
-/// inputs and outputs.
 int Compilation::writeHeader(StringRef name) {
   llvm::SmallString<128> path(options.output);
   llvm::sys::path::replace_extension(path, "h");
@@ -210,32 +148,15 @@ int Compilation::writeHeader(StringRef name) {
   llvm::raw_fd_ostream os(path, code);
   if (code)
     return fail(73, "cannot write " + path + ": " + code.message());
-  auto identifier = [](StringRef text) {
-    std::string result;
-    for (char c : text)
-      result += llvm::isAlnum(c) ? c : '_';
-    return result;
-  };
-  os << "/* " << llvm::sys::path::filename(options.input) << ", compiled by smelt " SMELT_VERSION ". */\n#ifndef SMELT_MODEL_"
-     << name << "_H\n#define SMELT_MODEL_" << name << "_H\n#include <smelt.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-     << "/* For smelt_module_create. */\nextern const char smelt_artifact_" << name << "[];\n\n";
-  auto main = module->lookupSymbol<func::FuncOp>("main");
-  for (bool isInput : {true, false}) {
-    unsigned count = isInput ? main.getNumArguments() : main.getNumResults();
-    os << "enum {\n";
-    for (unsigned i = 0; i < count; ++i) {
-      auto port = isInput ? main.getArgAttrOfType<StringAttr>(i, "smelt.name")
-                          : main.getResultAttrOfType<StringAttr>(i, "smelt.name");
-      std::string type;
-      llvm::raw_string_ostream(type) << (isInput ? main.getArgumentTypes()[i] : main.getResultTypes()[i]);
-      // Names that are no identifiers may meet: their place makes them differ.
-      os << "  " << name << (isInput ? "_input" : "_output") << i << '_' << identifier(port ? port.getValue() : "") << " = "
-         << i << ", /* " << type << " */\n";
-    }
-    os << "  " << name << (isInput ? "_inputs" : "_outputs") << " = " << count << "\n};\n\n";
-  }
-  os << "#ifdef __cplusplus\n}\n#endif\n#endif\n";
+  printHeader(*module, name, llvm::sys::path::filename(options.input), os);
   return 0;
+}
+
+/// --save-temps: a kernel's LLVM IR and object, k<number>.ll and .o.
+int Compilation::keepKernel(size_t number, StringRef ir, StringRef object) {
+  if (int code = dump("k" + std::to_string(number) + ".ll", [&](llvm::raw_ostream &os) { os << ir; }))
+    return code;
+  return dump("k" + std::to_string(number) + ".o", [&](llvm::raw_ostream &os) { os << object; });
 }
 
 int Compilation::run() {
@@ -249,7 +170,7 @@ int Compilation::run() {
   std::vector<onnx::Error> errors;
   auto reportAll = [&](const std::vector<onnx::Error> &list) {
     for (const onnx::Error &e : list)
-      err << "smelt: error: " << e.str() << '\n';
+      reporter.report(e);
     return list.front().exitCode;
   };
   onnx::ReadOptions readOptions;
@@ -258,8 +179,7 @@ int Compilation::run() {
   if (!model)
     return reportAll(model.errors());
   for (const onnx::Warning &warning : model->warnings)
-    err << "smelt: warning: " << warning.path << (warning.path.empty() ? "" : ": ") << warning.message << " ["
-        << warning.code << "]\n";
+    reporter.warn(warning.path, warning.code, warning.message);
   if (auto file = llvm::MemoryBuffer::getFile(options.input, false, false))
     modelHash = llvm::utohexstr(llvm::xxh3_64bits((*file)->getBuffer()), /*LowerCase=*/true, 16);
   errors = onnx::inlineFunctions(*model);
@@ -284,7 +204,8 @@ int Compilation::run() {
     if (int code = runPhase(which))
       return code;
   if (options.onScheduled)
-    options.onScheduled(*module, *target);
+    if (int code = options.onScheduled(*module, *target))
+      return code;
   if (options.emit == EmitKind::Explain)
     return 0;
   if (options.emit == EmitKind::Kernels)
@@ -298,28 +219,50 @@ int Compilation::run() {
     return code;
   if (options.emit == EmitKind::Host)
     return writeText([&](llvm::raw_ostream &os) { printHostProgram(*program, os); });
+  codegen::ArtifactOptions artifact;
+  artifact.name = "model";
+  artifact.optLevel = options.optLevel;
+  artifact.buildId = compilerBuildId();
   if (options.emit == EmitKind::Llvm || options.emit == EmitKind::Assembly) {
     FailureOr<std::string> text = codegen::printKernels(
         *program, *cpu, options.emit == EmitKind::Llvm ? codegen::cpu::Emit::LLVMIR : codegen::cpu::Emit::Assembly,
-        options.optLevel);
+        artifact);
     if (failed(text))
       return internal("codegen");
     return writeText([&](llvm::raw_ostream &os) { os << *text; });
   }
 
   step("codegen");
-  codegen::ArtifactOptions artifact;
-  artifact.name = "model";
   if (options.emit == EmitKind::Object) { // two objects may meet in one program
     artifact.name = "";
     for (char c : llvm::sys::path::stem(options.output))
       artifact.name += llvm::isAlnum(c) ? c : '_';
   }
-  artifact.manifest = manifest(*program);
-  artifact.optLevel = options.optLevel;
+  artifact.manifest = makeManifest(*module, *program, {llvm::sys::path::filename(options.input).str(), modelHash, cpu->cpu, cpu->triple, options.optLevel});
+  std::optional<codegen::CompileCache> cache;
+  if (!options.cacheDir.empty() && !artifact.buildId.empty())
+    artifact.cache = &cache.emplace(options.cacheDir);
+  artifact.readsCache = !options.strict && !options.savesKernels; // what comes from there makes no remarks
+  std::mutex keeping;
+  std::atomic<int> keepError = 0;
+  if (options.savesKernels)
+    artifact.onKernel = [&](size_t number, StringRef ir, StringRef object) {
+      std::lock_guard guard(keeping);
+      if (int code = keepKernel(number, ir, object))
+        keepError = code;
+    };
   FailureOr<std::vector<std::string>> objects = codegen::buildObjects(*program, *cpu, artifact);
+  if (keepError)
+    return keepError;
   if (failed(objects))
     return internal("codegen");
+  if (int code = checkStrict())
+    return code;
+  if (cache && cache->getUnwritten() > 0 && options.warnsOfCache)
+    reporter.warn(Twine(cache->getUnwritten()) + " kernels could not be kept in " + options.cacheDir + ": " +
+                  cache->getWriteError().message());
+  if (options.onKernels)
+    options.onKernels(program->kernels.size(), program->dispatches, cache ? cache->getHits() : 0);
 
   step("link");
   codegen::LinkOptions link;

@@ -30,13 +30,21 @@ struct CompileOptions {
   std::string trustRoot;
   std::string dumpDir; // numbered files, one per phase
   std::string libraryDir;
+  std::string cacheDir;        // of compiled kernels; empty: none
+  bool warnsOfCache = false;   // the user named it, so says when it does not work
+  bool savesKernels = false;   // each kernel's LLVM IR and object into dumpDir
+  bool strict = false;         // what a limit or a family could not do well is an error
+  bool jsonDiagnostics = false;
   std::vector<onnx::ShapeOverride> shapes;
   /// Called at each phase: number, count, name.
   std::function<void(int, int, llvm::StringRef)> progress;
   /// Called with the scheduled module and its target, and with each remark of a
   /// pass (explain).
-  std::function<void(mlir::ModuleOp, const TargetModel &)> onScheduled;
+  std::function<int(mlir::ModuleOp, const TargetModel &)> onScheduled; // an exit code
   std::function<void(llvm::StringRef)> onRemark;
+  /// Called when kernels are compiled: distinct ones, dispatches, and how many
+  /// of the kernels the cache had.
+  std::function<void(size_t, int64_t, size_t)> onKernels;
 };
 
 /// Compiles; diagnostics go to `err`, text results (--emit=mlir ...) to `out`

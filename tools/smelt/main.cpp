@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/smelt/Commands.h"
+#include "llvm/Config/llvm-config.h"
 
 int main(int argc, char **argv) {
   CLI::App app{"Smelt compiles a model to one native binary."};
-  app.set_version_flag("--version", "smelt " SMELT_VERSION);
+  app.set_version_flag("--version", "smelt " SMELT_VERSION " (LLVM " LLVM_VERSION_STRING ")");
   app.require_subcommand(1);
   std::function<int()> action;
   smelt::addCommands(app, argv[0], action);

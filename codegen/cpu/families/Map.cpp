@@ -163,6 +163,11 @@ LogicalResult emitMap(KernelContext &context) {
   unsigned lanes = context.param("lanes");
   if (rank == 0 || !llvm::all_of(yields, [&](Value v) { return e.vectorizes(v, last); }))
     lanes = 1;
+  // Small or narrow on purpose is no weakness; rows of length 1 have no lanes.
+  if (auto fixed = dyn_cast<AffineConstantExpr>(lengthExpr);
+      lanes == 1 && context.param("lanes") > 1 && (!fixed || fixed.getValue() >= 64))
+    context.kernel.emitRemark() << "not vectorized: " << context.kernel.getName()
+                                << " is computed one element at a time, its operands are not read in order";
   auto computeRow = [&](ArrayRef<Value> outer, Value from, Value to) {
     vectorLoop(e, from, to, lanes, [&](Value i, unsigned width) {
       SmallVector<Value> index(outer);
