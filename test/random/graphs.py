@@ -42,7 +42,8 @@ class Graph:
 
     def input(self, shape):
         name = f"x{len(self.inputs)}"
-        dims = [f"{name}_{k}" if self.chance(0.3) else s for k, s in enumerate(shape)]
+        # A symbol that is 1 at run time is not stretched everywhere: sizes are a contract.
+        dims = [f"{name}_{k}" if s != 1 and self.chance(0.3) else s for k, s in enumerate(shape)]
         self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, dims))
         self.feed[name] = self.integers(shape)
         return self.keep(Value(name, shape, 4))
