@@ -42,6 +42,9 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
     }
     return;
   case Phase::Form:
+    // Before every op has a kernel of its own: pairwise merging never finds it.
+    if (options.optLevel >= 1)
+      pm.addPass(createFormAttentionPass(target));
     pm.addPass(createFormKernelsPass());
     if (options.optLevel >= 1)
       pm.addPass(createFuseKernelsPass(target));

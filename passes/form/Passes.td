@@ -23,6 +23,23 @@ def FormKernelsPass : Pass<"smelt-form-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::smelt::SmeltDialect"];
 }
 
+def FormAttentionPass : Pass<"smelt-form-attention", "::mlir::ModuleOp"> {
+  let summary = "Outline softmax between two products as one kernel";
+  let description = [{
+    ```
+    %s = smelt.matmul %q, %k                     %o = smelt.kernel(%x, %y, %z, %m) {
+    %p = softmax of %s * scale + %m        ->      the same ops, with the transposes
+    %o = smelt.matmul %p, %v                       of %q, %k, %v and %o }
+    ```
+    Runs before smelt-form-kernels. What serves Q, K and V only, and the
+    transposes of the result, come into the kernel. The target is asked; where it
+    has no generator for the body the ops stay as they are. Every candidate,
+    taken or refused, is a remark `attention` with its reason.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
 def FuseKernelsPass : Pass<"smelt-fuse-kernels", "::mlir::ModuleOp"> {
   let summary = "Merge kernels where the target's model says it pays";
   let description = [{

@@ -35,6 +35,7 @@ void smelt::registerPasses() {
     std::string error;
     return codegen::cpu::CpuModel(*codegen::cpu::getTarget("x86-64-v4", error));
   }();
+  mlir::registerPass([] { return smelt::createFormAttentionPass(target); });
   mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
 }
