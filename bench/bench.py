@@ -173,7 +173,7 @@ CPUS = os.sched_getaffinity(0)
 def chosen(options):
     if options.subject == "zoo":
         made = pathlib.Path(options.work) / "zoo"
-        subprocess.run([sys.executable, str(HERE.parent / "test/models/generate.py"), str(made), "--then", "true"], check=True)
+        subprocess.run([sys.executable, str(HERE.parent / "test/models/generate.py"), str(made), "--large", "--only", options.only or ""], check=True)
         return made, sorted(p.parent for p in made.rglob("model.onnx"))
     root = pathlib.Path(os.environ.get("SMELT_CORPUS", "")) / "models"
     if not os.environ.get("SMELT_CORPUS") or not root.is_dir():

@@ -45,9 +45,15 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
       pm.addPass(createWidenOperandsPass(target));
     return;
   case Phase::Form:
-    pm.addPass(createFormKernelsPass());
+    // Before every op has a kernel of its own: pairwise merging never finds it.
     if (options.optLevel >= 1)
+      pm.addPass(createFormAttentionPass(target));
+    pm.addPass(createFormKernelsPass());
+    if (options.optLevel >= 1) {
+      // First what only goes together, lest a norm's last op goes to the product behind it.
+      pm.addPass(createFuseRowsPass(target));
       pm.addPass(createFuseKernelsPass(target));
+    }
     return;
   case Phase::Schedule:
     pm.addPass(createScheduleKernelsPass(target));

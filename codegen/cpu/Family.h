@@ -78,7 +78,7 @@ mlir::DictionaryAttr getPacking(KernelOp kernel, unsigned operand);
 
 // One per file of families/.
 extern const Family mapFamily, rowblockFamily, matmulFamily, convFamily, depthwiseFamily, poolFamily, concatFamily,
-    scatterFamily, scanFamily, recurrentFamily, treeFamily;
+    scatterFamily, scanFamily, recurrentFamily, treeFamily, attentionFamily;
 
 /// The target of a name: native, x86-64-v3, x86-64-v4, aarch64.
 mlir::FailureOr<CpuTarget> getTarget(llvm::StringRef name, std::string &error);

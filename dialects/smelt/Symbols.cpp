@@ -110,20 +110,30 @@ static int64_t floorDiv(int64_t a, int64_t b) {
   return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
-Range DimSymbols::range(AffineExpr expr) const {
+Range DimSymbols::range(AffineExpr expr, AffineExpr known, int64_t value) const {
   constexpr Range whole = {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
+  if (known && expr == known)
+    return {value, value};
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
     return {constant.getValue(), constant.getValue()};
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
     if (symbol.getPosition() >= ops.size() || !ops[symbol.getPosition()])
       return whole;
     SymbolOp op = ops[symbol.getPosition()];
-    return {int64_t(op.getMin()), int64_t(op.getMax())};
+    Range declared = {int64_t(op.getMin()), int64_t(op.getMax())};
+    auto kind = op.getDerive();
+    if (!known || !kind || (*kind != "min" && *kind != "max"))
+      return declared;
+    ArrayRef<AffineExpr> exprs = op.getExprs()->getExprs();
+    Range a = range(exprs[0], known, value), b = range(exprs[1], known, value);
+    bool least = *kind == "min";
+    return {std::max(declared.min, least ? std::min(a.min, b.min) : std::max(a.min, b.min)),
+            std::min(declared.max, least ? std::min(a.max, b.max) : std::max(a.max, b.max))};
   }
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return whole;
-  Range a = range(binary.getLHS()), b = range(binary.getRHS());
+  Range a = range(binary.getLHS(), known, value), b = range(binary.getRHS(), known, value);
   switch (expr.getKind()) {
   case AffineExprKind::Add:
     return {saturate(__int128(a.min) + b.min), saturate(__int128(a.max) + b.max)};

@@ -39,8 +39,8 @@ public:
   mlir::AffineExpr select(mlir::AffineExpr c, mlir::AffineExpr a, mlir::AffineExpr b);
 
   /// Interval of an expression from the symbols' ranges; saturates at the
-  /// limits of int64.
-  Range range(mlir::AffineExpr expr) const;
+  /// limits of int64. `known` is taken to be `value`, in derived symbols too.
+  Range range(mlir::AffineExpr expr, mlir::AffineExpr known = {}, int64_t value = 0) const;
   /// Sign facts that follow from the ranges alone.
   bool provablyEqual(mlir::AffineExpr a, mlir::AffineExpr b) const;
   bool provablyLessEqual(mlir::AffineExpr a, mlir::AffineExpr b) const;

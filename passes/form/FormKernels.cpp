@@ -17,18 +17,7 @@ namespace smelt {
 using namespace mlir;
 using namespace smelt;
 
-namespace {
-
-/// Ops that run on the device. Views, host scalars and host ops do not.
-bool isDeviceOp(Operation *op) {
-  if (!isa_and_nonnull<SmeltDialect>(op->getDialect()))
-    return false;
-  return !isa<ConstantOp, ReshapeOp, RebindOp, SymbolOp, BindOp, CheckOp, TestOp, ReadScalarOp, LoopOp, LoopYieldOp,
-              KernelOp, YieldOp, ZipMapOp, StringLookupOp, TopKOp, NonZeroOp>(op);
-}
-
-/// A short name for people: the ONNX node of the location, else the op's.
-std::string kernelName(Operation *op) {
+std::string smelt::getKernelName(Operation *op) {
   std::string name;
   op->getLoc()->walk([&](Location loc) {
     if (auto named = dyn_cast<NameLoc>(loc)) {
@@ -40,6 +29,16 @@ std::string kernelName(Operation *op) {
   if (name.empty())
     name = op->getName().stripDialect().str();
   return name;
+}
+
+namespace {
+
+/// Ops that run on the device. Views, host scalars and host ops do not.
+bool isDeviceOp(Operation *op) {
+  if (!isa_and_nonnull<SmeltDialect>(op->getDialect()))
+    return false;
+  return !isa<ConstantOp, ReshapeOp, RebindOp, SymbolOp, BindOp, CheckOp, TestOp, ReadScalarOp, LoopOp, LoopYieldOp,
+              KernelOp, YieldOp, ZipMapOp, StringLookupOp, TopKOp, NonZeroOp>(op);
 }
 
 KernelOp formKernel(Operation *op, OpBuilder &builder) {
@@ -56,7 +55,7 @@ KernelOp formKernel(Operation *op, OpBuilder &builder) {
     }
   }
   auto kernel = KernelOp::create(builder, op->getLoc(), op->getResultTypes(), inputs,
-                                 builder.getStringAttr(kernelName(op)), ScheduleAttr(), ArrayAttr());
+                                 builder.getStringAttr(getKernelName(op)), ScheduleAttr(), ArrayAttr());
   Block *body = builder.createBlock(&kernel.getBody());
   IRMapping mapping;
   for (Value input : inputs)

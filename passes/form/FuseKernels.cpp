@@ -60,6 +60,30 @@ bool isUnitReshape(Type from, Type to) {
   return significant(from) == significant(to);
 }
 
+/// A reshape that splits dims into ones of static size: an index of the source is
+/// a sum of products, without division.
+bool isSplitReshape(Type from, Type to) {
+  SmallVector<AffineExpr> target = getDims(to);
+  size_t j = 0;
+  for (AffineExpr dim : getDims(from)) {
+    AffineExpr product = getAffineConstantExpr(1, from.getContext());
+    for (bool isFirst = true; product != dim; isFirst = false) {
+      if (j == target.size() || !(isFirst || isa<AffineConstantExpr>(target[j])))
+        return false;
+      product = product * target[j++];
+    }
+  }
+  return llvm::all_of(ArrayRef(target).drop_front(j), [](AffineExpr dim) {
+    auto constant = dyn_cast<AffineConstantExpr>(dim);
+    return constant && constant.getValue() == 1;
+  });
+}
+
+/// Moves elements without computing.
+bool isMove(KernelOp kernel) {
+  return llvm::all_of(kernel.getBody().front(), [](Operation &op) { return isa<SliceOp, TransposeOp, YieldOp>(op); });
+}
+
 /// Is every element of `argument` read at most once per result element of the
 /// same position, all the way to the yields? Each value is looked at once: the
 /// ways through a body can be exponentially many.
@@ -205,7 +229,8 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
   std::string producerFamily = familyOf(producer), consumerFamily = familyOf(consumer);
   bool heavyProducer = hasHeavy(producer), heavyConsumer = hasHeavy(consumer);
   for (ReshapeOp view : candidate.views)
-    if (!isUnitReshape(view.getX().getType(), view.getType()))
+    if (!isUnitReshape(view.getX().getType(), view.getType()) &&
+        !(isMove(producer) && isSplitReshape(view.getX().getType(), view.getType())))
       return refuse("a reshape between them would cost index arithmetic per element");
   OpBuilder builder(&getContext());
   KernelOp merged = merge(candidate, builder);
@@ -255,12 +280,19 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
 }
 
 void FuseKernels::runOnOperation() {
-  // Most bytes first; what a merge changes is looked at again.
+  // Elementwise chains first, lest one is torn between two contractions; then most
+  // bytes, of equal ones epilogues. What a merge changes is looked at again.
   struct Entry {
+    bool isLight;
     double bytes;
+    bool isEpilogue;
     int64_t order;
     Operation *producer;
     bool operator<(const Entry &other) const {
+      if (isLight != other.isLight)
+        return other.isLight;
+      if (bytes == other.bytes && isEpilogue != other.isEpilogue)
+        return other.isEpilogue;
       return bytes != other.bytes ? bytes < other.bytes : order > other.order;
     }
   };
@@ -271,19 +303,27 @@ void FuseKernels::runOnOperation() {
     llvm::SmallVector<Operation *> round(worklist.begin(), worklist.end());
     worklist.clear();
     for (Operation *op : round)
-      if (auto candidate = findCandidate(cast<KernelOp>(op)))
-        queue.push({candidate->savedBytes, order++, op});
+      if (auto candidate = findCandidate(cast<KernelOp>(op))) {
+        bool lightEnd = !hasHeavy(candidate->consumer);
+        queue.push({lightEnd && !hasHeavy(candidate->producer), candidate->savedBytes, lightEnd, order++, op});
+      }
     llvm::DenseSet<Operation *> gone;
+    bool tookLight = false;
     while (!queue.empty()) {
-      Operation *op = queue.top().producer;
+      auto [isLight, bytes, isEpilogue, place, op] = queue.top();
       queue.pop();
       if (gone.contains(op))
         continue;
+      if (!isLight && tookLight) { // the chains are not complete yet
+        worklist.insert(op);
+        continue;
+      }
       auto candidate = findCandidate(cast<KernelOp>(op));
       if (!candidate)
         continue;
       Operation *consumer = candidate->consumer;
       if (tryMerge(*candidate)) {
+        tookLight |= isLight;
         gone.insert(op);
         gone.insert(consumer);
       }

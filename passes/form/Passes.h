@@ -20,6 +20,12 @@ namespace smelt {
 /// is for smelt-opt's listing only.
 std::unique_ptr<mlir::Pass> createFuseKernelsPass(const TargetModel &target, const FuseKernelsPassOptions &options = {});
 
+std::unique_ptr<mlir::Pass> createFormAttentionPass(const TargetModel &target);
+std::unique_ptr<mlir::Pass> createFuseRowsPass(const TargetModel &target);
+
+/// A short name for people: the ONNX node of the op's location, else the op's.
+std::string getKernelName(mlir::Operation *op);
+
 #define GEN_PASS_REGISTRATION
 #include "passes/form/Passes.h.inc"
 

@@ -23,6 +23,41 @@ def FormKernelsPass : Pass<"smelt-form-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::smelt::SmeltDialect"];
 }
 
+def FormAttentionPass : Pass<"smelt-form-attention", "::mlir::ModuleOp"> {
+  let summary = "Outline softmax between two products as one kernel";
+  let description = [{
+    ```
+    %s = smelt.matmul %q, %k                     %o = smelt.kernel(%x, %y, %z, %m) {
+    %p = softmax of %s * scale + %m        ->      the same ops, with the transposes
+    %o = smelt.matmul %p, %v                       of %q, %k, %v and %o }
+    ```
+    Runs before smelt-form-kernels. What serves Q, K and V only, and the
+    transposes of the result, come into the kernel. The target is asked; where it
+    has no generator for the body the ops stay as they are. Every candidate,
+    taken or refused, is a remark `attention` with its reason.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
+def FuseRowsPass : Pass<"smelt-fuse-rows", "::mlir::ModuleOp"> {
+  let summary = "Merge a value with all of its consumers where they meet again";
+  let description = [{
+    ```
+    %1 = smelt.kernel(%x) { exp }
+    %2 = smelt.kernel(%1) { reduce sum }    ->   %3 = smelt.kernel(%x) { exp, reduce sum, div }
+    %3 = smelt.kernel(%1, %2) { div }
+    ```
+    Runs before smelt-fuse-kernels, which merges pairs: there the exponential has
+    two consumers. Taken where nothing of it is wanted elsewhere and the target
+    computes all of it as rows, or place by place. Every candidate, taken or
+    refused, is a remark `rows` with its reason.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let options = [Option<"maxOps", "max-ops", "int64_t", "64", "most ops in a kernel's body">];
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
 def FuseKernelsPass : Pass<"smelt-fuse-kernels", "::mlir::ModuleOp"> {
   let summary = "Merge kernels where the target's model says it pays";
   let description = [{

@@ -61,7 +61,7 @@ struct DivToMul : OpRewritePattern<DivOp> {
   }
 };
 
-/// x ** 1 -> x, x ** 2 -> x * x, x ** 0.5 -> sqrt x
+/// x ** 1 -> x, x ** 2 -> x * x, x ** 3 -> x * x * x (two roundings), x ** 0.5 -> sqrt x
 struct SimplifyPow : OpRewritePattern<PowOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PowOp op, PatternRewriter &rewriter) const override {
@@ -73,6 +73,8 @@ struct SimplifyPow : OpRewritePattern<PowOp> {
       rewriter.replaceOp(op, op.getLhs());
     else if (*exponent == 2 && isFloatTensor(op.getLhs()))
       rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), op.getLhs(), op.getLhs());
+    else if (*exponent == 3 && isFloatTensor(op.getLhs()))
+      rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), MulOp::create(rewriter, op.getLoc(), op.getType(), op.getLhs(), op.getLhs()), op.getLhs());
     else if (*exponent == 0.5 && isFloatTensor(op.getLhs()))
       rewriter.replaceOpWithNewOp<SqrtOp>(op, op.getType(), op.getLhs());
     else

@@ -41,9 +41,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--only", default="", metavar="PATTERN")
+    parser.add_argument("--large", action="store_true", help="also those for the benchmark only")
     parser.add_argument("--then", nargs=argparse.REMAINDER, metavar="COMMAND", help="run it afterwards, with this Python")
     options = parser.parse_args()
-    for kind, models in ZOO.items():
+    for kind, models in [*ZOO.items(), *([("sequence", sequence.LARGE)] if options.large else [])]:
         for name, make in models.items():
             if options.only in f"{kind}/{name}":
                 write(options.folder / kind / name, make)

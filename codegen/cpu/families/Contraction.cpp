@@ -237,9 +237,13 @@ SmallVector<Value> accumulate(Emitter &e, const Tile &tile, Type acc, const RowO
 /// registers, others from a copy of the tile so that their code stands once.
 static bool isLightEpilogue(KernelOp kernel, Value root) {
   int64_t cost = 0;
+  DenseSet<Operation *> dependent = {root.getDefiningOp()};
   for (Operation &op : kernel.getBody().front())
-    if (auto body = dyn_cast<ScalarBodyInterface>(op))
-      cost += body.getElementCost();
+    if (llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v.getDefiningOp()); })) {
+      dependent.insert(&op);
+      if (auto body = dyn_cast<ScalarBodyInterface>(op))
+        cost += body.getElementCost();
+    }
   return cost <= 4;
 }
 

@@ -204,9 +204,8 @@ LogicalResult emitDot(KernelContext &ctx, MatMulOp op) {
   return success();
 }
 
-/// `lanes` vectors as rows of a square to its columns: swaps of blocks of half
-/// the size each time.
-static void transposeSquare(Emitter &e, SmallVectorImpl<Value> &rows) {
+/// Swaps of blocks of half the size each time.
+void transposeSquare(Emitter &e, SmallVectorImpl<Value> &rows) {
   unsigned size = rows.size();
   for (unsigned s = 1; s < size; s *= 2) {
     SmallVector<int64_t> low, high;

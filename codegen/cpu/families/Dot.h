@@ -21,6 +21,8 @@ mlir::LogicalResult emitDot(KernelContext &ctx, MatMulOp op);
 /// squares are transposed in registers.
 void packTransposed(Emitter &e, mlir::Value matrix, mlir::Value rowStride, mlir::Type type, mlir::Value cols,
                     mlir::Value k, mlir::Value panel, int64_t nr, unsigned lanes, mlir::Type acc);
+/// `lanes` vectors as rows of a square to its columns, by swaps in registers.
+void transposeSquare(Emitter &e, llvm::SmallVectorImpl<mlir::Value> &rows);
 
 } // namespace smelt::codegen::cpu
 

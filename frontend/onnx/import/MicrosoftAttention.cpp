@@ -43,6 +43,10 @@ static FailureOr<Value> paddingMask(NodeImport &n, Value mask, AffineExpr batch,
     Dims want = n.rank(mask) == 2 ? Dims{{}, keys} : Dims{{}, {}, keys};
     if (failed(expectShape(n, mask, want, "mask")))
       return failure();
+    // Its last dim has a name of its own in most models; it is that of the keys.
+    Dims exact = n.dims(mask);
+    exact.back() = keys;
+    mask = n.rebind(mask, exact);
     Value seen = n.elem(mask).isInteger(1) ? mask : n.cmp(CmpKind::gt, mask, n.scalar(n.elem(mask), 0));
     allowed = n.rank(mask) == 2 ? n.unsqueeze(seen, {1, 2}) : n.unsqueeze(seen, {1});
   }

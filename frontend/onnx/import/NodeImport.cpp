@@ -206,7 +206,15 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::broadcastDims(ValueRange operands
         have = dim;
         from[at] = x;
       } else if (!haveStatic && symbols().range(have).min < 2 && !symbols().provablyEqual(have, dim)) {
-        have = symbols().range(dim).min >= 2 ? dim : symbols().select(have - 1, have, dim);
+        // A size that is 1 whenever the other one is decides nothing.
+        auto isOneWith = [&](AffineExpr x, AffineExpr other) {
+          Range range = symbols().range(x, other, 1);
+          return range.min == 1 && range.max == 1;
+        };
+        if (symbols().range(dim).min >= 2 || isOneWith(have, dim))
+          have = dim;
+        else if (!isOneWith(dim, have))
+          have = symbols().select(have - 1, have, dim);
       }
     }
   }

@@ -74,7 +74,10 @@ inline void expectAgrees(const KernelText &text, const std::vector<Operand> &ope
       }
       const float *expected = reinterpret_cast<const float *>(want[r].data()), *got = outputs[r].as<float>();
       for (size_t i = 0; i < want[r].size() / 4; ++i)
-        ASSERT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << "result " << r << " element " << i;
+        if (std::isnan(expected[i]))
+          ASSERT_TRUE(std::isnan(got[i])) << "result " << r << " element " << i << ": " << got[i];
+        else
+          ASSERT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << "result " << r << " element " << i;
     }
   }
 }

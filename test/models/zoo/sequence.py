@@ -54,10 +54,10 @@ def attention(net, x, width, heads, mask=None, qkv_fused=False):
     return net.linear(y, width, width)
 
 
-def bert(width=256, heads=4, layers=4, words=2000):
-    net = Net("bert_mini", 13)
-    ids = net.input("input_ids", ["batch", "seq"], [2, 23], np.int64, words)
-    mask = net.input("attention_mask", ["batch", "seq"], [2, 23], np.int64, 2)
+def bert(name="bert_mini", width=256, heads=4, layers=4, words=2000, sizes=(2, 23)):
+    net = Net(name, 13)
+    ids = net.input("input_ids", ["batch", "seq"], list(sizes), np.int64, words)
+    mask = net.input("attention_mask", ["batch", "seq"], list(sizes), np.int64, 2)
     x = net.op("Gather", net.normal(words, width, fan=1), ids, axis=0)
     length = net.op("Slice", net.op("Shape", ids), net.ints(1), net.ints(2), net.ints(0))
     places = net.op("Slice", net.weight(np.arange(512, dtype=np.int64)), net.ints(0), length, net.ints(0))
@@ -138,3 +138,6 @@ MODELS = {
     "bert_mini": bert, "vit_tiny": vit, "mlp_policy": mlp_policy, "cnn_policy": cnn_policy,
     "lstm_tagger": lambda: tagger("LSTM", 4), "gru_tagger": lambda: tagger("GRU", 3),
 }
+
+# Too large for the tests: the benchmark only. Two of BERT-base's twelve layers.
+LARGE = {"bert_base_2": lambda: bert("bert_base_2", 768, 12, 2, 2000, (1, 128))}

@@ -53,6 +53,15 @@ func.func @powers(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4x
   return %a, %b, %c : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
 }
 
+// CHECK-LABEL: @cube
+// CHECK: %[[S:.*]] = smelt.mul %[[X:.*]], %[[X]]
+// CHECK: smelt.mul %[[S]], %[[X]]
+func.func @cube(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %3 = smelt.constant(dense<3.0> : tensor<f32>) : tensor<f32>
+  %y = smelt.pow %x, %3 : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
 // CHECK-LABEL: @inverses
 // CHECK-SAME: (%[[X:.*]]: tensor<4xf32>, %[[M:.*]]: tensor<4xi1>)
 func.func @inverses(%x: tensor<4xf32>, %m: tensor<4xi1>) -> (tensor<4xf32>, tensor<4xi1>, tensor<4xf32>) {
