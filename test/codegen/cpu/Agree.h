@@ -37,9 +37,17 @@ template <class T> Operand values(std::vector<T> list, bool isConstant = false) 
   return operand;
 }
 
+/// Multiples of 1/64 in [-1, 1] as halves.
+inline Operand halfFractions(size_t count, unsigned seed) {
+  Operand operand = integers<_Float16>(count, seed, -64, 64);
+  for (size_t i = 0; i < count; ++i)
+    reinterpret_cast<_Float16 *>(operand.bytes.data())[i] /= _Float16(64);
+  return operand;
+}
+
 /// Runs the kernel whole and in three parts; both must have the evaluator's
-/// bits, or with a tolerance its f32 values.
-inline void expectAgrees(const KernelText &text, const std::vector<Operand> &operands, const std::string &family,
+/// bits, or with a tolerance its values, which are floats or of another type T.
+template <class T = float> inline void expectAgrees(const KernelText &text, const std::vector<Operand> &operands, const std::string &family,
                          const std::string &target, const std::vector<int64_t> &symbols = {}, double tolerance = 0) {
   if (!isSampled(target))
     return;
@@ -72,12 +80,12 @@ inline void expectAgrees(const KernelText &text, const std::vector<Operand> &ope
                                       << int(outputs[r].as<unsigned char>()[at]) << ", wanted " << int((unsigned char)want[r][at]);
         continue;
       }
-      const float *expected = reinterpret_cast<const float *>(want[r].data()), *got = outputs[r].as<float>();
-      for (size_t i = 0; i < want[r].size() / 4; ++i)
-        if (std::isnan(expected[i]))
-          ASSERT_TRUE(std::isnan(got[i])) << "result " << r << " element " << i << ": " << got[i];
+      const T *expectedAll = reinterpret_cast<const T *>(want[r].data()), *gotAll = outputs[r].as<T>();
+      for (size_t i = 0; i < want[r].size() / sizeof(T); ++i)
+        if (double expected = double(expectedAll[i]), got = double(gotAll[i]); std::isnan(expected))
+          ASSERT_TRUE(std::isnan(got)) << "result " << r << " element " << i << ": " << got;
         else
-          ASSERT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << "result " << r << " element " << i;
+          ASSERT_NEAR(got, expected, tolerance * (1 + std::fabs(expected))) << "result " << r << " element " << i;
     }
   }
 }

@@ -65,7 +65,7 @@ void runCase(const Case &c, const std::string &target) {
   bool transposeK = c.layout != Case::Heads;
   auto add = [&](std::vector<std::string> dims, size_t count, unsigned seed) {
     text.operands.push_back(tensor(dims, t));
-    operands.push_back(fractions(count, seed));
+    operands.push_back(t == "f16" ? halfFractions(count, seed) : fractions(count, seed));
     return text.operands.back();
   };
   size_t b = c.batch;
@@ -153,6 +153,8 @@ void runCase(const Case &c, const std::string &target) {
   }
   text.body = body.text + "    smelt.yield " + y + " : " + out;
   text.results = {out};
+  if (t == "f16")
+    return expectAgrees<_Float16>(text, operands, "attention", target, {c.batch, c.m, c.n}, 2e-3);
   expectAgrees(text, operands, "attention", target, {c.batch, c.m, c.n}, 2e-6);
 }
 
@@ -186,6 +188,11 @@ TEST_P(Attention, Masks) {
       runCase({.m = 19, .n = 19, .d = 8, .v = 8, .causal = causal, .masked = true, .guarded = guarded}, GetParam());
       runCase({.m = 19, .n = 40, .d = 8, .v = 8, .symbolic = true, .causal = causal, .masked = true, .guarded = guarded}, GetParam());
     }
+}
+TEST_P(Attention, Halves) { // computed in f32
+  for (bool symbolic : {false, true})
+    for (auto layout : {Case::Plain, Case::Heads, Case::Grouped})
+      runCase({.m = 13, .n = 37, .d = 16, .v = 24, .symbolic = symbolic, .layout = layout, .element = "f16"}, GetParam());
 }
 INSTANTIATE_TEST_SUITE_P(Targets, Attention, testing::ValuesIn(runnableTargets()),
                          [](const auto &info) { std::string s = info.param; for (char &ch : s) if (ch == '-') ch = '_'; return s; });
