@@ -147,6 +147,16 @@ int64_t ProgramBuilder::buffer(Value v) {
 /// Gives a value that an op is about to write its memory.
 void ProgramBuilder::allocate(Value v) {
   int64_t b = buffer(v);
+  if (Value whole = plan.root(v); whole != v) { // a slice of a concatenation
+    if (allocated.insert(whole).second)
+      allocate(whole);
+    AffineExpr bytes = getPlacement(v)->offset * getElementBytes(cast<RankedTensorType>(v.getType()).getElementType());
+    AffineExpr rest = bytesExpr(whole.getType()) - bytes;
+    llvm::SaveAndRestore guard(inPrologue, isEntry(rest) && (plan.offsets.count(whole) || outputOf.count(whole)));
+    int64_t offset = reg(bytes), size = reg(rest), from = buffer(whole);
+    op(Code::View, {b, from, offset, size});
+    return;
+  }
   if (auto it = outputOf.find(v); it != outputOf.end()) {
     Type type = main.getFunctionType().getResult(it->second);
     SmallVector<int64_t> words = {b, it->second, cast<RankedTensorType>(type).getRank()};
@@ -301,7 +311,7 @@ FailureOr<HostProgram> ProgramBuilder::build() {
   plan.findRoots(main);
   for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
     Value root = plan.root(value);
-    if (root.getDefiningOp<KernelOp>() && root.getParentBlock() == &main.getBody().front() && !outputOf.count(root))
+    if (isa_and_nonnull<KernelOp, ConcatOp>(root.getDefiningOp()) && root.getParentBlock() == &main.getBody().front() && !outputOf.count(root))
       outputOf[root] = i;
   }
   plan.assign(main, symbols, [&](AffineExpr e) { return isEntry(e); },

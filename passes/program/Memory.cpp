@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/program/Memory.h"
+#include "dialects/smelt/Placement.h"
 
 using namespace mlir;
 
@@ -22,9 +23,18 @@ Value MemoryPlan::root(Value v) const {
 }
 
 void MemoryPlan::findRoots(func::FuncOp main) {
-  main.walk([&](Operation *op) {
-    if (isa<ReshapeOp, RebindOp>(op))
+  main.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (isa<KernelOp>(op))
+      return WalkResult::skip();
+    if (isa<ReshapeOp, RebindOp, SliceOp>(op))
       aliases[op->getResult(0)] = op->getOperand(0);
+    if (auto concat = dyn_cast<ConcatOp>(op))
+      for (Value input : concat.getInputs()) {
+        Value part = root(input);
+        aliases[part] = concat.getResult();
+        parts[concat.getResult()].push_back(part);
+      }
+    return WalkResult::advance();
   });
 }
 
@@ -80,7 +90,7 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
         if (isa<LoopOp>(parent))
           at = std::max(at, regionEnd.lookup(parent));
       last = std::max(last, at);
-      if (isa<ReshapeOp, RebindOp>(user))
+      if (isa<ReshapeOp, RebindOp, SliceOp>(user))
         last = std::max(last, lastUse(user->getResult(0)));
       if (auto yield = dyn_cast<scf::YieldOp>(user))
         last = std::max(last, lastUse(yield->getParentOp()->getResult(use.getOperandNumber())));
@@ -88,15 +98,28 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
     }
     return last;
   };
+  // The life of a concat's memory: from the first part written to the last read
+  // of any of them.
+  std::function<void(Value, int64_t &, int64_t &)> widen = [&](Value v, int64_t &begin, int64_t &end) {
+    if (Operation *definition = v.getDefiningOp())
+      begin = std::min(begin, position.lookup(definition));
+    end = std::max(end, lastUse(v));
+    auto it = parts.find(v);
+    if (it != parts.end())
+      for (Value part : it->second)
+        widen(part, begin, end);
+  };
   // A value seen again inside a loop after an outer view keeps its range: views
   // are followed by lastUse from the root, whose home is the outermost.
   auto addItem = [&](Value v, int64_t begin) {
-    if (!isBuffer(v) || isOutput(v))
+    if (!isBuffer(v) || isOutput(v) || root(v) != v)
       return;
     AffineExpr bytes = bytesOf(v.getType());
     if (!isEntry(bytes))
       return;
-    items.push_back({v, bytes, begin, lastUse(v)});
+    int64_t end = begin;
+    widen(v, begin, end);
+    items.push_back({v, bytes, begin, end});
   };
   main.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (isa<KernelOp>(op)) {
@@ -104,7 +127,7 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
         addItem(result, position.lookup(op));
       return WalkResult::skip();
     }
-    if (isa<TopKOp>(op))
+    if (isa<TopKOp, ConcatOp>(op))
       for (Value result : op->getResults())
         addItem(result, position.lookup(op));
     if (auto loop = dyn_cast<LoopOp>(op)) {

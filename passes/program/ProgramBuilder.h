@@ -12,6 +12,7 @@
 
 #include "dialects/smelt/Constants.h"
 #include "dialects/smelt/KernelInfo.h"
+#include "dialects/smelt/Placement.h"
 #include "passes/program/HostProgram.h"
 #include "passes/program/Memory.h"
 #include "llvm/Support/SaveAndRestore.h"
@@ -157,6 +158,7 @@ private:
   llvm::StringMap<int64_t> kernelNumbers;
   std::map<std::tuple<const void *, const void *, const void *>, int64_t> constantBuffers;
   MemoryPlan plan;
+  llvm::DenseSet<mlir::Value> allocated; // concatenations whose first slice was written
   llvm::DenseMap<mlir::Value, int64_t> outputOf; // root value -> output that it is written to directly
 };
 

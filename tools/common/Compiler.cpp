@@ -56,7 +56,7 @@ private:
   std::string manifest(const HostProgram &program);
   int writeHeader(StringRef name);
 
-  static constexpr int kPhases = 9;
+  static constexpr int kPhases = 10;
   const CompileOptions &options;
   llvm::raw_ostream &out, &err;
   std::unique_ptr<MLIRContext> context;
@@ -280,7 +280,7 @@ int Compilation::run() {
     return code;
   if (options.emit == EmitKind::Mlir)
     return writeText([&](llvm::raw_ostream &os) { module->print(os, printingFlags()); });
-  for (Phase which : {Phase::Layout, Phase::Form, Phase::Schedule})
+  for (Phase which : {Phase::Layout, Phase::Form, Phase::Schedule, Phase::Storage})
     if (int code = runPhase(which))
       return code;
   if (options.onScheduled)

@@ -17,6 +17,7 @@
 #include "passes/layout/Passes.h"
 #include "passes/schedule/Passes.h"
 #include "passes/simplify/Passes.h"
+#include "passes/storage/Passes.h"
 
 void smelt::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
@@ -37,4 +38,5 @@ void smelt::registerPasses() {
   }();
   mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
+  mlir::registerPass([] { return smelt::createJoinInPlacePass(target); });
 }

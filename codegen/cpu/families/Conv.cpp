@@ -567,6 +567,6 @@ LogicalResult emitConv(KernelContext &ctx) {
 
 } // namespace
 
-const Family convFamily = {"conv", planConv, emitConv};
+const Family convFamily = {"conv", planConv, emitConv, Views::Rows};
 
 } // namespace smelt::codegen::cpu
