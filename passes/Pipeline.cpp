@@ -52,8 +52,10 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
     pm.addPass(createScheduleKernelsPass(target));
     return;
   case Phase::Storage:
-    if (options.optLevel >= 1)
+    if (options.optLevel >= 1) {
+      pm.addPass(createPadInPlacePass(target)); // makes concatenations
       pm.addPass(createJoinInPlacePass(target));
+    }
     return;
   }
 }

@@ -4,13 +4,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Live ranges over the program order; a value used inside a loop that is made
-// outside lives to the loop's end. Static sizes: largest first, into the lowest
-// gap that is free for the whole range. Symbolic sizes: slots behind them,
+// outside lives to the loop's end. Static sizes: Arena.cpp. Symbolic sizes: slots behind them,
 // reused where one size provably covers another.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/program/Memory.h"
 #include "dialects/smelt/Placement.h"
+#include "passes/program/Arena.h"
 
 using namespace mlir;
 
@@ -167,35 +167,12 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
   for (Item &item : items)
     if (isa<AffineConstantExpr>(item.bytes))
       statics.push_back(&item);
-  auto size = [](const Item *item) { return alignUp(cast<AffineConstantExpr>(item->bytes).getValue()); };
-  std::map<int64_t, int64_t> events; // the liveness lower bound
-  for (Item *item : statics) {
-    events[item->begin] += size(item);
-    events[item->end + 1] -= size(item);
-  }
-  int64_t live = 0;
-  for (auto [at, change] : events)
-    lowerBound = std::max(lowerBound, live += change);
-  llvm::stable_sort(statics, [&](Item *a, Item *b) { return size(a) > size(b); });
-  struct Placed {
-    int64_t offset, bytes, begin, end;
-  };
-  std::vector<Placed> placed; // by offset
-  for (Item *item : statics) {
-    int64_t at = 0;
-    for (const Placed &p : placed) {
-      if (p.end < item->begin || item->end < p.begin)
-        continue;
-      if (at + size(item) <= p.offset)
-        break;
-      at = std::max(at, p.offset + p.bytes);
-    }
-    Placed mine{at, size(item), item->begin, item->end};
-    placed.insert(llvm::upper_bound(placed, mine, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }),
-                  mine);
-    staticBytes = std::max(staticBytes, at + size(item));
-    place(*item, getAffineConstantExpr(at, context));
-  }
+  SmallVector<Lifetime> lives;
+  for (Item *item : statics)
+    lives.push_back({alignUp(cast<AffineConstantExpr>(item->bytes).getValue()), item->begin, item->end});
+  lowerBound = getLiveBytes(lives);
+  for (auto [item, offset] : llvm::zip(statics, planArena(lives, staticBytes)))
+    place(*item, getAffineConstantExpr(offset, context));
 
   // Symbolic sizes.
   struct Slot {

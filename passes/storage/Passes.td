@@ -9,6 +9,20 @@
 
 include "mlir/Pass/PassBase.td"
 
+def PadInPlacePass : Pass<"smelt-pad-in-place", "::mlir::ModuleOp"> {
+  let summary = "Make pads of kernels' results concatenations with borders";
+  let description = [{
+    ```
+    %2 = smelt.kernel "p"(%1) { pad low 1 high 1 }  ->  %l = smelt.kernel { broadcast }  %h = ...
+                                                        %2 = smelt.kernel "p"(%l, %1, %h) { concat }
+    ```
+    Constant pads of a result that only kernels read, whose border is no larger
+    than the result. smelt-join-in-place makes the concatenations views.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
 def JoinInPlacePass : Pass<"smelt-join-in-place", "::mlir::ModuleOp"> {
   let summary = "Let kernels write their slices of a concatenation";
   let description = [{

@@ -38,5 +38,6 @@ void smelt::registerPasses() {
   }();
   mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
+  mlir::registerPass([] { return smelt::createPadInPlacePass(target); });
   mlir::registerPass([] { return smelt::createJoinInPlacePass(target); });
 }
