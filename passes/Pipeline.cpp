@@ -55,6 +55,7 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
     if (options.optLevel >= 1) {
       pm.addPass(createPadInPlacePass(target)); // makes concatenations
       pm.addPass(createJoinInPlacePass(target));
+      pm.addPass(createSliceInPlacePass(target)); // slices in concatenations were placed there
     }
     return;
   }

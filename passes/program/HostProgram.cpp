@@ -147,12 +147,17 @@ int64_t ProgramBuilder::buffer(Value v) {
 /// Gives a value that an op is about to write its memory.
 void ProgramBuilder::allocate(Value v) {
   int64_t b = buffer(v);
-  if (Value whole = plan.root(v); whole != v) { // a slice of a concatenation
-    if (allocated.insert(whole).second)
+  if (Value whole = plan.root(v); whole != v) { // a slice of a concatenation, or of what was written before
+    if (whole.getDefiningOp<ConcatOp>() && allocated.insert(whole).second)
       allocate(whole);
     AffineExpr bytes = getPlacement(v)->offset * getElementBytes(cast<RankedTensorType>(v.getType()).getElementType());
     AffineExpr rest = bytesExpr(whole.getType()) - bytes;
-    llvm::SaveAndRestore guard(inPrologue, isEntry(rest) && (plan.offsets.count(whole) || outputOf.count(whole)));
+    // Where the whole is set in the prologue the slice is too: a view in between would end a segment.
+    bool isEarly = llvm::is_contained(main.getArguments(), whole) ||
+                   (isa_and_nonnull<KernelOp, ConcatOp>(whole.getDefiningOp()) &&
+                    (plan.offsets.count(whole) || outputOf.count(whole)));
+    isEarly &= isEntry(bytes) && llvm::all_of(getDims(whole.getType()), [&](AffineExpr e) { return isEntry(e); });
+    llvm::SaveAndRestore guard(inPrologue, isEarly);
     int64_t offset = reg(bytes), size = reg(rest), from = buffer(whole);
     op(Code::View, {b, from, offset, size});
     return;

@@ -217,6 +217,10 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
         buffers[reshape.getResult()] = buffer(reshape.getX());
         return success();
       })
+      .Case([&](SliceOp slice) { // a view: allocate()
+        allocate(slice.getResult());
+        return success();
+      })
       .Case([&](RebindOp rebind) {
         bindDims(rebind.getX().getType(), rebind.getType());
         buffers[rebind.getResult()] = buffer(rebind.getX());

@@ -50,6 +50,7 @@ struct SimplifyPass : impl::SimplifyPassBase<SimplifyPass> {
     patterns.add<InlineConstantIf>(&getContext());
     populateMathPatterns(patterns);
     populateMovementPatterns(patterns);
+    populateViewPatterns(patterns);
     populateWindowPatterns(patterns);
     applyPatterns(getOperation(), std::move(patterns));
   }

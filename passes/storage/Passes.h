@@ -14,6 +14,7 @@ namespace smelt {
 
 std::unique_ptr<mlir::Pass> createPadInPlacePass(const TargetModel &target);
 std::unique_ptr<mlir::Pass> createJoinInPlacePass(const TargetModel &target);
+std::unique_ptr<mlir::Pass> createSliceInPlacePass(const TargetModel &target);
 
 } // namespace smelt
 

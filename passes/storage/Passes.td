@@ -41,4 +41,18 @@ def JoinInPlacePass : Pass<"smelt-join-in-place", "::mlir::ModuleOp"> {
   let dependentDialects = ["::smelt::SmeltDialect"];
 }
 
+def SliceInPlacePass : Pass<"smelt-slice-in-place", "::mlir::ModuleOp"> {
+  let summary = "Let kernels read slices in place";
+  let description = [{
+    ```
+    %1 = smelt.kernel "s"(%x) { slice }  ->  %1 = smelt.slice %x
+    %2 = smelt.kernel "c"(%1)                %2 = smelt.kernel "c"(%1) strides [[64, 2], []]
+    ```
+    A slice outside of kernels is a view of its operand's buffer. Each, taken or
+    refused, is a remark `storage`.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
 #endif // SMELT_PASSES_STORAGE_PASSES_TD

@@ -40,4 +40,5 @@ void smelt::registerPasses() {
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
   mlir::registerPass([] { return smelt::createPadInPlacePass(target); });
   mlir::registerPass([] { return smelt::createJoinInPlacePass(target); });
+  mlir::registerPass([] { return smelt::createSliceInPlacePass(target); });
 }
