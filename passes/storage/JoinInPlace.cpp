@@ -166,11 +166,13 @@ void JoinInPlace::join(KernelOp kernel) {
   auto concat = ConcatOp::create(builder, kernel.getLoc(), inner.getType(), operands, inner.getAxis());
   kernel.getResult(0).replaceAllUsesWith(concat.getResult());
   double saved = 0;
+  bool anyPlaced = false; // a symbolic size may be estimated as nothing
   for (auto [i, result] : llvm::enumerate(results)) {
     if (!result)
       continue;
     reasons[i] = place(result, kernel);
     if (reasons[i].empty()) {
+      anyPlaced = true;
       saved += 2 * bytesOf(values[i].getType());
       continue;
     }
@@ -182,7 +184,7 @@ void JoinInPlace::join(KernelOp kernel) {
       if (failed(reschedule(cast<KernelOp>(op), cast<KernelOp>(op).getScheduleAttr().getFamily())))
         return signalPassFailure();
   }
-  if (saved == 0) {
+  if (!anyPlaced) {
     concat.getResult().replaceAllUsesWith(kernel.getResult(0));
     concat.erase();
     for (KernelOp unused : copies)

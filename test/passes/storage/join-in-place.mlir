@@ -1,6 +1,6 @@
 // RUN: smelt-opt --smelt-form-kernels --smelt-fuse-kernels --smelt-schedule-kernels --smelt-join-in-place %s --verify-diagnostics=only-expected | FileCheck %s
 // RUN: smelt-eval %s --pipeline="smelt-form-kernels,smelt-fuse-kernels,smelt-schedule-kernels,smelt-join-in-place" | FileCheck %s --check-prefix=SAME
-// SAME-COUNT-5: : equal
+// SAME-COUNT-6: : equal
 // SAME-NOT: differs
 
 // Both products write their columns of the result.
@@ -65,4 +65,17 @@ func.func @twice(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>) -> tensor<4x1x32xf32
   %b = smelt.reshape %a : (tensor<4x16xf32>) -> tensor<4x1x16xf32>
   %c = smelt.concat %b, %b {axis = 2 : i64} : (tensor<4x1x16xf32>, tensor<4x1x16xf32>) -> tensor<4x1x32xf32>
   return %c : tensor<4x1x32xf32>
+}
+
+// A size that follows from an input's; it may be nothing.
+// CHECK-LABEL: @symbolic
+// CHECK: smelt.kernel "matmul"{{.*}} strides [{{.*}}, #smelt.dims<()[s0] -> ((s0 floordiv 64) * 40, 40, 1)>]
+// CHECK: smelt.kernel "matmul"{{.*}} strides [{{.*}}, #smelt.dims<()[s0] -> ((s0 floordiv 64) * 40, 40, 1)>]
+// CHECK: smelt.concat
+smelt.symbol 0 "n" [0, 1000]
+func.func @symbolic(%x: tensor<2x?x8xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 8)>>, %s: tensor<?xf32, #smelt.dims<()[s0] -> (s0)>>, %w: tensor<8x16xf32>, %v: tensor<8x24xf32>) -> tensor<2x?x40xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 40)>> {
+  %a = smelt.matmul %x, %w : (tensor<2x?x8xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 8)>>, tensor<8x16xf32>) -> tensor<2x?x16xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 16)>>
+  %b = smelt.matmul %x, %v : (tensor<2x?x8xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 8)>>, tensor<8x24xf32>) -> tensor<2x?x24xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 24)>>
+  %c = smelt.concat %a, %b {axis = 2 : i64} : (tensor<2x?x16xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 16)>>, tensor<2x?x24xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 24)>>) -> tensor<2x?x40xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 40)>>
+  return %c : tensor<2x?x40xf32, #smelt.dims<()[s0] -> (2, s0 floordiv 64, 40)>>
 }
