@@ -51,6 +51,7 @@ struct SimplifyPass : impl::SimplifyPassBase<SimplifyPass> {
     populateMathPatterns(patterns);
     populateMovementPatterns(patterns);
     populateViewPatterns(patterns);
+    populateChainPatterns(patterns);
     populateWindowPatterns(patterns);
     applyPatterns(getOperation(), std::move(patterns));
   }
