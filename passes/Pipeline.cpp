@@ -9,6 +9,7 @@
 #include "passes/layout/Passes.h"
 #include "passes/schedule/Passes.h"
 #include "passes/simplify/Passes.h"
+#include "passes/storage/Passes.h"
 
 using namespace mlir;
 
@@ -21,6 +22,7 @@ StringRef getPhaseName(Phase phase) {
   case Phase::Layout: return "layout";
   case Phase::Form: return "form";
   case Phase::Schedule: return "schedule";
+  case Phase::Storage: return "storage";
   case Phase::Program: return "program";
   }
   llvm_unreachable("phase");
@@ -57,6 +59,13 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
     return;
   case Phase::Schedule:
     pm.addPass(createScheduleKernelsPass(target));
+    return;
+  case Phase::Storage:
+    if (options.optLevel >= 1) {
+      pm.addPass(createPadInPlacePass(target)); // makes concatenations
+      pm.addPass(createJoinInPlacePass(target));
+      pm.addPass(createSliceInPlacePass(target)); // slices in concatenations were placed there
+    }
     return;
   }
 }

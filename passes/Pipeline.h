@@ -14,11 +14,11 @@ namespace smelt {
 
 /// The phases over the module, in the order in which they run. The importer
 /// resolves shapes, ranks and Ifs as it goes, so the graph phases start typed.
-enum class Phase { Import, Simplify, Layout, Form, Schedule, Program };
+enum class Phase { Import, Simplify, Layout, Form, Schedule, Storage, Program };
 llvm::StringRef getPhaseName(Phase phase);
 
 struct PipelineOptions {
-  unsigned optLevel = 2; // 0: one op per kernel; 1: fusion; 2: layout and packing too
+  unsigned optLevel = 2; // 0: one op per kernel; 1: fusion, values in place; 2: layout and packing too
 };
 
 /// Passes of one phase. Import and Program are not pass pipelines.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/Family.h"
+#include "dialects/smelt/Placement.h"
 
 using namespace mlir;
 
@@ -24,11 +25,22 @@ const Family *getFamily(StringRef name) {
   return nullptr;
 }
 
+std::optional<Plan> Family::planFor(KernelOp kernel, const CpuTarget &target) const {
+  for (unsigned i = 0; i < kernel.getNumOperands() + kernel.getNumResults(); ++i) {
+    if (!hasStrides(kernel, i) || views == Views::Any)
+      continue;
+    SmallVector<AffineExpr> strides = getStrides(kernel, i);
+    if (views == Views::None || (!strides.empty() && strides.back() != getAffineConstantExpr(1, kernel.getContext())))
+      return std::nullopt;
+  }
+  return plan(kernel, target);
+}
+
 LogicalResult chooseSchedule(KernelOp kernel, const CpuTarget &target) {
   MLIRContext *context = kernel.getContext();
   Builder b(context);
   for (const Family &family : families()) {
-    std::optional<Plan> plan = family.plan(kernel, target);
+    std::optional<Plan> plan = family.planFor(kernel, target);
     if (!plan)
       continue;
     SmallVector<NamedAttribute> params = std::move(plan->params);

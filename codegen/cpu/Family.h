@@ -55,11 +55,18 @@ struct Plan {
   llvm::SmallVector<std::pair<unsigned, mlir::DictionaryAttr>> packings;
 };
 
+/// Which operands and results a family takes that are no whole buffers: none,
+/// those whose innermost dim is contiguous, any.
+enum class Views { None, Rows, Any };
+
 struct Family {
   llvm::StringLiteral name;
   /// The plan, or nothing when the family cannot generate this kernel.
   std::optional<Plan> (*plan)(KernelOp kernel, const CpuTarget &target);
   mlir::LogicalResult (*emit)(KernelContext &context);
+  Views views = Views::None;
+  /// The plan if the family also takes the kernel's strides.
+  std::optional<Plan> planFor(KernelOp kernel, const CpuTarget &target) const;
 };
 
 /// The families, first choice first.

@@ -14,6 +14,7 @@
 #include "codegen/common/ExpandMath.h"
 #include "codegen/cpu/Optimize.h"
 #include "dialects/smelt/KernelInfo.h"
+#include "dialects/smelt/Placement.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
@@ -91,6 +92,11 @@ LogicalResult emitKernelFunction(ModuleOp module, KernelOp kernel, StringRef nam
     buffer.elementType = cast<RankedTensorType>(type).getElementType();
     for (AffineExpr dim : getDims(type))
       buffer.sizes.push_back(e.expr(dim));
+    if (hasStrides(copy, i)) {
+      for (AffineExpr stride : getStrides(copy, i))
+        buffer.strides.push_back(e.expr(stride));
+      return buffer;
+    }
     buffer.strides.assign(buffer.sizes.size(), e.num(1));
     for (int64_t d = int64_t(buffer.sizes.size()) - 2; d >= 0; --d)
       buffer.strides[d] = e.mul(buffer.strides[d + 1], buffer.sizes[d + 1]);

@@ -18,7 +18,7 @@ namespace smelt::codegen::cpu {
 KernelAnswer CpuModel::assess(KernelOp kernel) const {
   KernelAnswer answer;
   for (const Family &family : families())
-    if (family.plan(kernel, target)) {
+    if (family.planFor(kernel, target)) {
       answer.legal = true;
       answer.family = family.name.str();
       break;

@@ -25,6 +25,10 @@ SmallVector<int64_t> getKernelSymbols(KernelOp kernel) {
     collectFromType(type, ids);
   for (Type type : kernel.getResultTypes())
     collectFromType(type, ids);
+  if (ArrayAttr strides = kernel.getStridesAttr())
+    for (auto dims : strides.getAsRange<DimsAttr>())
+      for (AffineExpr expr : dims.getExprs())
+        collectSymbols(expr, ids);
   kernel.getBody().walk([&](Operation *op) {
     for (Type type : op->getResultTypes())
       collectFromType(type, ids);
@@ -110,6 +114,13 @@ std::string getKernelKey(KernelOp kernel) {
   }
   os << "\nschedule " << kernel.getScheduleAttr().getFamily() << ' ';
   printAttr(kernel.getScheduleAttr().getParams());
+  if (ArrayAttr strides = kernel.getStridesAttr()) {
+    os << "\nstrides ";
+    for (Attribute entry : strides) {
+      printAttr(entry);
+      os << '/';
+    }
+  }
   return key;
 }
 

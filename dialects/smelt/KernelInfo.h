@@ -15,7 +15,7 @@
 namespace smelt {
 
 /// The module symbols a kernel's code uses, in the order in which they are
-/// passed: first use in operand types, result types, then the body.
+/// passed: first use in operand types, result types, strides, then the body.
 llvm::SmallVector<int64_t> getKernelSymbols(KernelOp kernel);
 
 /// Workgroups, and bytes of scratch per thread, of a scheduled kernel.

@@ -230,5 +230,16 @@ LogicalResult KernelOp::verify() {
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
   if (!yield || yield.getOperandTypes() != getResultTypes())
     return emitOpError() << "body must yield the results' types";
+  if (ArrayAttr strides = getStridesAttr()) {
+    SmallVector<Type> types(getOperandTypes());
+    llvm::append_range(types, getResultTypes());
+    if (strides.size() != types.size())
+      return emitOpError() << "has " << strides.size() << " strides for " << types.size() << " operands and results";
+    for (auto [entry, type] : llvm::zip(strides, types)) {
+      auto dims = dyn_cast<DimsAttr>(entry);
+      if (!dims || (dims.size() != 0 && int64_t(dims.size()) != cast<RankedTensorType>(type).getRank()))
+        return emitOpError() << "strides " << entry << " do not fit " << type;
+    }
+  }
   return success();
 }

@@ -6,12 +6,14 @@
 // Before -> after: see Passes.td. A candidate is a kernel and the only kernel
 // that reads it, reshapes between them included. Rules before the target is
 // asked: what is dear is never computed twice, and a contraction keeps the
-// generator it has. Tested by test/passes/form/fuse-kernels.mlir and by the
+// generator it has. Bare concatenations come last and are left alone where the
+// storage phase lets their producers write them. Tested by test/passes/form/fuse-kernels.mlir and by the
 // execution tests over the corpus.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/smelt/Constants.h"
 #include "dialects/smelt/Cost.h"
+#include "dialects/smelt/Placement.h"
 #include "passes/form/Passes.h"
 #include "llvm/ADT/SetVector.h"
 #include <queue>
@@ -110,6 +112,26 @@ bool isReadOnce(Value argument) {
   return true;
 }
 
+double bytesOf(Type type) {
+  double bytes = getElementBytes(cast<RankedTensorType>(type).getElementType());
+  for (AffineExpr dim : getDims(type))
+    bytes *= estimateSize(dim);
+  return bytes;
+}
+
+/// A concatenation of which contractions and the like can write a half or more
+/// in place: merged with a neighbour it would stay a copy.
+bool isWrittenInPlace(KernelOp kernel) {
+  ConcatOp concat = getJoin(kernel);
+  if (!concat)
+    return false;
+  double inPlace = 0;
+  for (Value input : kernel.getInputs())
+    if (OpResult result = getJoinable(kernel, input); result && hasHeavy(cast<KernelOp>(result.getOwner())))
+      inPlace += bytesOf(input.getType());
+  return 2 * inPlace >= bytesOf(concat.getType());
+}
+
 struct Candidate {
   KernelOp producer, consumer;
   SmallVector<ReshapeOp> views; // between them, in program order
@@ -133,6 +155,7 @@ private:
   }
 
   const TargetModel *target;
+  bool withJoins = false;
   llvm::DenseMap<Operation *, std::string> families;
   llvm::SetVector<Operation *> worklist;
 };
@@ -162,11 +185,9 @@ std::optional<Candidate> FuseKernels::findCandidate(KernelOp producer) {
   }
   if (!candidate.consumer)
     return std::nullopt;
-  auto type = cast<RankedTensorType>(producer.getResult(0).getType());
-  double elements = 1;
-  for (AffineExpr dim : getDims(type))
-    elements *= estimateSize(dim);
-  candidate.savedBytes = 2 * elements * getElementBytes(type.getElementType());
+  if (!withJoins && (getJoin(producer) || getJoin(candidate.consumer)))
+    return std::nullopt;
+  candidate.savedBytes = 2 * bytesOf(producer.getResult(0).getType());
   return candidate;
 }
 
@@ -216,6 +237,8 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
   size_t ops = producer.getBody().front().getOperations().size() + consumer.getBody().front().getOperations().size();
   if (int64_t(ops) > maxOps)
     return refuse("the body would have " + Twine(ops) + " ops, the limit is " + Twine(int64_t(maxOps)));
+  if (isWrittenInPlace(producer) || isWrittenInPlace(consumer))
+    return refuse("the concatenation is written in place");
   // The views' shapes meet the consumer's arguments.
   bool readOnce = true;
   for (auto [arg, input] : llvm::zip(consumer.getBody().getArguments(), consumer.getInputs())) {
@@ -280,6 +303,7 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
 }
 
 void FuseKernels::runOnOperation() {
+  withJoins = false;
   // Elementwise chains first, lest one is torn between two contractions; then most
   // bytes, of equal ones epilogues. What a merge changes is looked at again.
   struct Entry {
@@ -298,7 +322,13 @@ void FuseKernels::runOnOperation() {
   };
   int64_t order = 0;
   getOperation().walk([&](KernelOp kernel) { worklist.insert(kernel); });
-  while (!worklist.empty()) {
+  while (true) {
+    if (worklist.empty()) {
+      if (withJoins)
+        break;
+      withJoins = true;
+      getOperation().walk([&](KernelOp kernel) { worklist.insert(kernel); });
+    }
     std::priority_queue<Entry> queue;
     llvm::SmallVector<Operation *> round(worklist.begin(), worklist.end());
     worklist.clear();

@@ -168,6 +168,21 @@ bool ProgramBuilder::isKnownWith(Type type, Type other) {
 /// Gives a value that an op is about to write its memory.
 void ProgramBuilder::allocate(Value v) {
   int64_t b = buffer(v);
+  if (Value whole = plan.root(v); whole != v) { // a slice of a concatenation, or of what was written before
+    if (whole.getDefiningOp<ConcatOp>() && allocated.insert(whole).second)
+      allocate(whole);
+    AffineExpr bytes = getPlacement(v)->offset * getElementBytes(cast<RankedTensorType>(v.getType()).getElementType());
+    AffineExpr rest = bytesExpr(whole.getType()) - bytes;
+    // Where the whole is set in the prologue the slice is too: a view in between would end a segment.
+    bool isEarly = llvm::is_contained(main.getArguments(), whole) ||
+                   (isa_and_nonnull<KernelOp, ConcatOp>(whole.getDefiningOp()) &&
+                    (plan.offsets.count(whole) || outputOf.count(whole)));
+    isEarly &= isEntry(bytes) && llvm::all_of(getDims(whole.getType()), [&](AffineExpr e) { return isEntry(e); });
+    llvm::SaveAndRestore guard(inPrologue, isEarly);
+    int64_t offset = reg(bytes), size = reg(rest), from = buffer(whole);
+    op(Code::View, {b, from, offset, size});
+    return;
+  }
   if (auto it = outputOf.find(v); it != outputOf.end()) {
     Type type = main.getFunctionType().getResult(it->second);
     SmallVector<int64_t> words = {b, it->second, cast<RankedTensorType>(type).getRank()};
@@ -322,7 +337,7 @@ FailureOr<HostProgram> ProgramBuilder::build() {
   plan.findRoots(main);
   for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
     Value root = plan.root(value);
-    if (root.getDefiningOp<KernelOp>() && root.getParentBlock() == &main.getBody().front() && !outputOf.count(root) &&
+    if (isa_and_nonnull<KernelOp, ConcatOp>(root.getDefiningOp()) && root.getParentBlock() == &main.getBody().front() && !outputOf.count(root) &&
         isKnownWith(main.getFunctionType().getResult(i), root.getType()))
       outputOf[root] = i;
   }

@@ -4,12 +4,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Live ranges over the program order; a value used inside a loop that is made
-// outside lives to the loop's end. Static sizes: largest first, into the lowest
-// gap that is free for the whole range. Symbolic sizes: slots behind them,
+// outside lives to the loop's end. Static sizes: Arena.cpp. Symbolic sizes: slots behind them,
 // reused where one size provably covers another.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/program/Memory.h"
+#include "dialects/smelt/Placement.h"
+#include "passes/program/Arena.h"
 
 using namespace mlir;
 
@@ -22,9 +23,18 @@ Value MemoryPlan::root(Value v) const {
 }
 
 void MemoryPlan::findRoots(func::FuncOp main) {
-  main.walk([&](Operation *op) {
-    if (isa<ReshapeOp, RebindOp>(op))
+  main.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (isa<KernelOp>(op))
+      return WalkResult::skip();
+    if (isa<ReshapeOp, RebindOp, SliceOp>(op))
       aliases[op->getResult(0)] = op->getOperand(0);
+    if (auto concat = dyn_cast<ConcatOp>(op))
+      for (Value input : concat.getInputs()) {
+        Value part = root(input);
+        aliases[part] = concat.getResult();
+        parts[concat.getResult()].push_back(part);
+      }
+    return WalkResult::advance();
   });
 }
 
@@ -80,7 +90,7 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
         if (isa<LoopOp>(parent))
           at = std::max(at, regionEnd.lookup(parent));
       last = std::max(last, at);
-      if (isa<ReshapeOp, RebindOp>(user))
+      if (isa<ReshapeOp, RebindOp, SliceOp>(user))
         last = std::max(last, lastUse(user->getResult(0)));
       if (auto yield = dyn_cast<scf::YieldOp>(user))
         last = std::max(last, lastUse(yield->getParentOp()->getResult(use.getOperandNumber())));
@@ -88,15 +98,28 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
     }
     return last;
   };
+  // The life of a concat's memory: from the first part written to the last read
+  // of any of them.
+  std::function<void(Value, int64_t &, int64_t &)> widen = [&](Value v, int64_t &begin, int64_t &end) {
+    if (Operation *definition = v.getDefiningOp())
+      begin = std::min(begin, position.lookup(definition));
+    end = std::max(end, lastUse(v));
+    auto it = parts.find(v);
+    if (it != parts.end())
+      for (Value part : it->second)
+        widen(part, begin, end);
+  };
   // A value seen again inside a loop after an outer view keeps its range: views
   // are followed by lastUse from the root, whose home is the outermost.
   auto addItem = [&](Value v, int64_t begin) {
-    if (!isBuffer(v) || isOutput(v))
+    if (!isBuffer(v) || isOutput(v) || root(v) != v)
       return;
     AffineExpr bytes = bytesOf(v.getType());
     if (!isEntry(bytes))
       return;
-    items.push_back({v, bytes, begin, lastUse(v)});
+    int64_t end = begin;
+    widen(v, begin, end);
+    items.push_back({v, bytes, begin, end});
   };
   main.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (isa<KernelOp>(op)) {
@@ -104,7 +127,7 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
         addItem(result, position.lookup(op));
       return WalkResult::skip();
     }
-    if (isa<TopKOp>(op))
+    if (isa<TopKOp, ConcatOp>(op))
       for (Value result : op->getResults())
         addItem(result, position.lookup(op));
     if (auto loop = dyn_cast<LoopOp>(op)) {
@@ -144,35 +167,12 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
   for (Item &item : items)
     if (isa<AffineConstantExpr>(item.bytes))
       statics.push_back(&item);
-  auto size = [](const Item *item) { return alignUp(cast<AffineConstantExpr>(item->bytes).getValue()); };
-  std::map<int64_t, int64_t> events; // the liveness lower bound
-  for (Item *item : statics) {
-    events[item->begin] += size(item);
-    events[item->end + 1] -= size(item);
-  }
-  int64_t live = 0;
-  for (auto [at, change] : events)
-    lowerBound = std::max(lowerBound, live += change);
-  llvm::stable_sort(statics, [&](Item *a, Item *b) { return size(a) > size(b); });
-  struct Placed {
-    int64_t offset, bytes, begin, end;
-  };
-  std::vector<Placed> placed; // by offset
-  for (Item *item : statics) {
-    int64_t at = 0;
-    for (const Placed &p : placed) {
-      if (p.end < item->begin || item->end < p.begin)
-        continue;
-      if (at + size(item) <= p.offset)
-        break;
-      at = std::max(at, p.offset + p.bytes);
-    }
-    Placed mine{at, size(item), item->begin, item->end};
-    placed.insert(llvm::upper_bound(placed, mine, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }),
-                  mine);
-    staticBytes = std::max(staticBytes, at + size(item));
-    place(*item, getAffineConstantExpr(at, context));
-  }
+  SmallVector<Lifetime> lives;
+  for (Item *item : statics)
+    lives.push_back({alignUp(cast<AffineConstantExpr>(item->bytes).getValue()), item->begin, item->end});
+  lowerBound = getLiveBytes(lives);
+  for (auto [item, offset] : llvm::zip(statics, planArena(lives, staticBytes)))
+    place(*item, getAffineConstantExpr(offset, context));
 
   // Symbolic sizes.
   struct Slot {

@@ -12,8 +12,8 @@
 
 namespace smelt {
 
-/// Where every buffer lies. Values that share memory (views, branch results)
-/// have one root; roots whose size is known from the inputs' shapes get an
+/// Where every buffer lies. Values that share memory (views, branch results,
+/// slices of a concatenation) have one root; roots whose size is known from the inputs' shapes get an
 /// offset in the arena, all others are allocated when they are made.
 struct MemoryPlan {
   llvm::DenseMap<mlir::Value, mlir::AffineExpr> offsets; // of roots
@@ -29,6 +29,7 @@ struct MemoryPlan {
 
 private:
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> parts; // of a concat: the roots that it took in
 };
 
 /// Adds `offset` to every jump target of a code stream.

@@ -16,6 +16,9 @@ using smelt::Code;
 LogicalResult ProgramBuilder::kernel(KernelOp op) {
   if (!op.getSchedule())
     return op.emitOpError() << "has no schedule";
+  FailureOr<ArrayAttr> strides = getPlacedStrides(op);
+  if (failed(strides) || *strides != op.getStridesAttr())
+    return op.emitOpError() << "has strides that are not those of its operands' and results' places";
   std::string key = getKernelKey(op);
   auto [it, isNew] = kernelNumbers.try_emplace(key, program.kernels.size());
   if (isNew) {
@@ -235,6 +238,11 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](KernelOp k) { return kernel(k); })
       .Case([&](ConstantOp) { return success(); })
+      .Case([&](ConcatOp concat) { // its operands lie in it already; it may lie in another
+        if (plan.root(concat.getResult()) != concat.getResult())
+          allocate(concat.getResult());
+        return success();
+      })
       .Case([&](ReshapeOp reshape) {
         if (!symbols.provablyEqual(getNumElements(reshape.getX().getType()), getNumElements(reshape.getType()))) {
           int64_t r = newRegister(), x = reg(getNumElements(reshape.getX().getType())),
@@ -247,6 +255,10 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
           this->op(Code::Check, {r, text(message)});
         }
         buffers[reshape.getResult()] = buffer(reshape.getX());
+        return success();
+      })
+      .Case([&](SliceOp slice) { // a view: allocate()
+        allocate(slice.getResult());
         return success();
       })
       .Case([&](RebindOp rebind) {

@@ -12,6 +12,7 @@
 
 #include "dialects/smelt/Constants.h"
 #include "dialects/smelt/KernelInfo.h"
+#include "dialects/smelt/Placement.h"
 #include "passes/program/HostProgram.h"
 #include "passes/program/Memory.h"
 #include "llvm/Support/SaveAndRestore.h"
@@ -161,6 +162,7 @@ private:
   void sizeScan(mlir::Value scan, mlir::Value slice, llvm::ArrayRef<mlir::AffineExpr> late, int64_t iteration, int64_t trip,
                 int64_t bytes);
   SymbolOp unboundSymbol; // a size that was read before it was known
+  llvm::DenseSet<mlir::Value> allocated; // concatenations whose first slice was written
   llvm::DenseMap<mlir::Value, int64_t> outputOf; // root value -> output that it is written to directly
 };
 

@@ -45,6 +45,8 @@ mlir::AffineExpr simplify(mlir::AffineExpr expr);
 
 void populateMathPatterns(mlir::RewritePatternSet &patterns);
 void populateMovementPatterns(mlir::RewritePatternSet &patterns);
+void populateViewPatterns(mlir::RewritePatternSet &patterns);
+void populateChainPatterns(mlir::RewritePatternSet &patterns);
 void populateWindowPatterns(mlir::RewritePatternSet &patterns);
 
 /// Applies patterns with the house's driver settings: a bounded number of

@@ -50,6 +50,8 @@ struct SimplifyPass : impl::SimplifyPassBase<SimplifyPass> {
     patterns.add<InlineConstantIf>(&getContext());
     populateMathPatterns(patterns);
     populateMovementPatterns(patterns);
+    populateViewPatterns(patterns);
+    populateChainPatterns(patterns);
     populateWindowPatterns(patterns);
     applyPatterns(getOperation(), std::move(patterns));
   }

@@ -58,7 +58,7 @@ private:
   int keepKernel(size_t number, StringRef ir, StringRef object);
   int writeHeader(StringRef name);
 
-  static constexpr int kPhases = 9;
+  static constexpr int kPhases = 10;
   const CompileOptions &options;
   llvm::raw_ostream &out;
   Reporter reporter;
@@ -200,7 +200,7 @@ int Compilation::run() {
     return code;
   if (options.emit == EmitKind::Mlir)
     return writeText([&](llvm::raw_ostream &os) { module->print(os, printingFlags()); });
-  for (Phase which : {Phase::Layout, Phase::Form, Phase::Schedule})
+  for (Phase which : {Phase::Layout, Phase::Form, Phase::Schedule, Phase::Storage})
     if (int code = runPhase(which))
       return code;
   if (options.onScheduled)

@@ -17,6 +17,7 @@
 #include "passes/layout/Passes.h"
 #include "passes/schedule/Passes.h"
 #include "passes/simplify/Passes.h"
+#include "passes/storage/Passes.h"
 
 void smelt::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
@@ -40,4 +41,7 @@ void smelt::registerPasses() {
   mlir::registerPass([] { return smelt::createFuseRowsPass(target); });
   mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
+  mlir::registerPass([] { return smelt::createPadInPlacePass(target); });
+  mlir::registerPass([] { return smelt::createJoinInPlacePass(target); });
+  mlir::registerPass([] { return smelt::createSliceInPlacePass(target); });
 }

@@ -90,4 +90,4 @@ LogicalResult emitConcat(KernelContext &context) {
 
 } // namespace
 
-const Family smelt::codegen::cpu::concatFamily = {"concat", planConcat, emitConcat};
+const Family smelt::codegen::cpu::concatFamily = {"concat", planConcat, emitConcat, Views::Any};

@@ -21,6 +21,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/Pack.h"
 #include "codegen/cpu/families/Contraction.h"
+#include "dialects/smelt/Placement.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -99,6 +100,10 @@ std::optional<Plan> planConv(KernelOp kernel, const CpuTarget &target) {
       wArg = argumentNumber(source);
     }
   }
+  // Channels that do not lie side by side are read in place only where no row of zeros stands in.
+  if (int64_t xArg = argumentNumber(root.x); xArg >= 0 && hasStrides(kernel, xArg) && root.last && !root.hasNoPads() &&
+                                             asConstant(getStrides(kernel, xArg).back()) != 1)
+    return std::nullopt;
   if (argumentNumber(root.x) < 0 || !w.hasStaticShape() || spatial < 1 ||
       w.getNumElements() == 0)
     return std::nullopt;
@@ -321,7 +326,7 @@ struct ConvCode {
     // Along the last dim neighbouring taps are neighbours in memory, weights and
     // input alike: without checks they are one longer run of channels.
     bool joins = !checked && !root.transposed && root.dilations.back() == 1 && groups == 1 &&
-                 e.constant(xStrides.back()) == channels;
+                 e.constant(xStrides.back()) == channels && e.constant(channelStride) == 1;
     int64_t run = channels * (joins ? kernel.back() : 1), end = spatial - (joins ? 1 : 0);
     SmallVector<Value> offsets(pixels.base);
     if (joins)
@@ -330,7 +335,7 @@ struct ConvCode {
     return forTaps(0, end, pixels, e.num(0), e.num(0), offsets, SmallVector<Value>(t.mr), checked,
                    zeroTile(e, t, acc), [&](Value tap, Value, ArrayRef<Value> at, ArrayRef<Value> inside, ValueRange carried) {
                      RowOperand a;
-                     a.step = e.num(1);
+                     a.step = channelStride;
                      a.type = xType;
                      for (unsigned i = 0; i < t.mr; ++i) {
                        Value pointer = e.address(x.pointer, at[i], xType);
@@ -567,6 +572,6 @@ LogicalResult emitConv(KernelContext &ctx) {
 
 } // namespace
 
-const Family convFamily = {"conv", planConv, emitConv};
+const Family convFamily = {"conv", planConv, emitConv, Views::Any};
 
 } // namespace smelt::codegen::cpu

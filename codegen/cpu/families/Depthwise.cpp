@@ -291,6 +291,6 @@ LogicalResult emitDepthwise(KernelContext &ctx) {
 
 } // namespace
 
-const Family depthwiseFamily = {"depthwise", planDepthwise, emitDepthwise};
+const Family depthwiseFamily = {"depthwise", planDepthwise, emitDepthwise, Views::Rows};
 
 } // namespace smelt::codegen::cpu

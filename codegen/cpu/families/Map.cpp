@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/families/Loops.h"
 #include "dialects/smelt/Constants.h"
+#include "dialects/smelt/Placement.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -22,7 +23,7 @@ using namespace smelt::codegen::cpu;
 namespace {
 
 /// Groups of neighbouring result dims that can be one loop: in every value of
-/// the body both are the result's, or both are 1.
+/// the body both are the result's, or both are 1; in memory they are one row.
 SmallVector<SmallVector<int64_t>> collapseGroups(KernelOp kernel) {
   auto type = cast<RankedTensorType>(kernel.getResultTypes()[0]);
   SmallVector<AffineExpr> out = getDims(type);
@@ -44,7 +45,20 @@ SmallVector<SmallVector<int64_t>> collapseGroups(KernelOp kernel) {
     auto constant = dyn_cast<AffineConstantExpr>(e);
     return constant && constant.getValue() == 1;
   };
+  // Operands and results that lie in other buffers: dims, strides.
+  SmallVector<std::pair<SmallVector<AffineExpr>, SmallVector<AffineExpr>>> strided;
+  for (unsigned i = 0; i < kernel.getNumOperands() + kernel.getNumResults(); ++i)
+    if (hasStrides(kernel, i)) {
+      Type viewed = i < kernel.getNumOperands() ? kernel.getOperand(i).getType()
+                                                : kernel.getResult(i - kernel.getNumOperands()).getType();
+      strided.emplace_back(getDims(viewed), getStrides(kernel, i));
+    }
   auto alike = [&](ArrayRef<int64_t> group, int64_t next) {
+    for (const auto &[dims, strides] : strided) {
+      int64_t d = next - (int64_t(out.size()) - int64_t(dims.size()));
+      if (d > 0 && strides[d - 1] != strides[d] * dims[d])
+        return false;
+    }
     for (const auto &dims : values) {
       int64_t shift = int64_t(out.size()) - int64_t(dims.size());
       auto full = [&](int64_t d) { return d - shift >= 0 && dims[d - shift] == out[d]; };
@@ -126,13 +140,15 @@ void collapse(KernelContext &context, ArrayRef<SmallVector<int64_t>> groups, int
     v.setType(getTensorType(collapsedDims(type, groups, rank), type.getElementType()));
   };
   Block &body = context.kernel.getBody().front();
-  auto relayout = [&](Buffer &buffer, Type type) { // contiguous: formation passes no strided operands here
+  auto relayout = [&](Buffer &buffer, Type type) { // a group steps as its last dim does
+    SmallVector<Value> strides;
+    int64_t shift = rank - int64_t(buffer.strides.size());
+    for (const auto &group : groups)
+      strides.push_back(group.back() >= shift ? buffer.strides[group.back() - shift] : e.num(1));
+    buffer.strides = strides;
     buffer.sizes.clear();
     for (AffineExpr dim : getDims(type))
       buffer.sizes.push_back(e.expr(dim));
-    buffer.strides.assign(buffer.sizes.size(), e.num(1));
-    for (int64_t i = int64_t(buffer.sizes.size()) - 2; i >= 0; --i)
-      buffer.strides[i] = e.mul(buffer.strides[i + 1], buffer.sizes[i + 1]);
   };
   for (auto [arg, buffer] : llvm::zip(body.getArguments(), context.inputs)) {
     retype(arg);
@@ -192,4 +208,4 @@ LogicalResult emitMap(KernelContext &context) {
 
 } // namespace
 
-const Family smelt::codegen::cpu::mapFamily = {"map", planMap, emitMap};
+const Family smelt::codegen::cpu::mapFamily = {"map", planMap, emitMap, Views::Any};

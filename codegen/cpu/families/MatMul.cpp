@@ -440,6 +440,6 @@ LogicalResult emitMatMul(KernelContext &ctx) {
 
 } // namespace
 
-const Family matmulFamily = {"matmul", planMatMul, emitMatMul};
+const Family matmulFamily = {"matmul", planMatMul, emitMatMul, Views::Rows};
 
 } // namespace smelt::codegen::cpu

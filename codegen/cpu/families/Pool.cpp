@@ -241,6 +241,6 @@ LogicalResult emitPool(KernelContext &ctx) {
 
 } // namespace
 
-const Family poolFamily = {"pool", planPool, emitPool};
+const Family poolFamily = {"pool", planPool, emitPool, Views::Rows};
 
 } // namespace smelt::codegen::cpu

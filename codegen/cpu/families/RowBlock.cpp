@@ -248,4 +248,4 @@ LogicalResult emitRowBlock(KernelContext &context) {
 
 } // namespace
 
-const Family smelt::codegen::cpu::rowblockFamily = {"rowblock", planRowBlock, emitRowBlock};
+const Family smelt::codegen::cpu::rowblockFamily = {"rowblock", planRowBlock, emitRowBlock, Views::Any};
