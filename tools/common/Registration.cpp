@@ -36,6 +36,7 @@ void smelt::registerPasses() {
     return codegen::cpu::CpuModel(*codegen::cpu::getTarget("x86-64-v4", error));
   }();
   mlir::registerPass([] { return smelt::createFormAttentionPass(target); });
+  mlir::registerPass([] { return smelt::createMergeProjectionsPass(target); });
   mlir::registerPass([] { return smelt::createFuseRowsPass(target); });
   mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });
