@@ -48,8 +48,10 @@ void buildPhase(Phase phase, OpPassManager &pm, const TargetModel &target, const
     return;
   case Phase::Form:
     // Before every op has a kernel of its own: pairwise merging never finds it.
-    if (options.optLevel >= 1)
+    if (options.optLevel >= 1) {
       pm.addPass(createFormAttentionPass(target));
+      pm.addPass(createMergeProjectionsPass(target));
+    }
     pm.addPass(createFormKernelsPass());
     if (options.optLevel >= 1) {
       // First what only goes together, lest a norm's last op goes to the product behind it.

@@ -21,6 +21,7 @@ namespace smelt {
 std::unique_ptr<mlir::Pass> createFuseKernelsPass(const TargetModel &target, const FuseKernelsPassOptions &options = {});
 
 std::unique_ptr<mlir::Pass> createFormAttentionPass(const TargetModel &target);
+std::unique_ptr<mlir::Pass> createMergeProjectionsPass(const TargetModel &target);
 std::unique_ptr<mlir::Pass> createFuseRowsPass(const TargetModel &target);
 
 /// A short name for people: the ONNX node of the op's location, else the op's.

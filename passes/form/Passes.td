@@ -40,6 +40,23 @@ def FormAttentionPass : Pass<"smelt-form-attention", "::mlir::ModuleOp"> {
   let dependentDialects = ["::smelt::SmeltDialect"];
 }
 
+def MergeProjectionsPass : Pass<"smelt-merge-projections", "::mlir::ModuleOp"> {
+  let summary = "One product with the weights of all instead of one each for Q, K and V";
+  let description = [{
+    ```
+    %q = smelt.matmul %x, %wq                  %y = smelt.matmul %x, %w   (%wq, %wk, %wv side by side)
+    %k = smelt.matmul %x, %wk            ->    %o = smelt.kernel(%y) { slices of %y, attention }
+    %v = smelt.matmul %x, %wv
+    %o = smelt.kernel(%q, %k, %v) { attention }
+    ```
+    Biases are joined with the weights. Runs behind smelt-form-attention; taken
+    where the target still computes the kernel as attention and the weights to be
+    written stay within 64 MiB (1 GiB in a module). A remark `projections` says so.
+  }];
+  let constructor = "nullptr"; // made with the target; tools register it
+  let dependentDialects = ["::smelt::SmeltDialect"];
+}
+
 def FuseRowsPass : Pass<"smelt-fuse-rows", "::mlir::ModuleOp"> {
   let summary = "Merge a value with all of its consumers where they meet again";
   let description = [{

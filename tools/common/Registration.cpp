@@ -38,6 +38,7 @@ void smelt::registerPasses() {
   }();
   mlir::registerPass([] { return smelt::createWidenOperandsPass(target); });
   mlir::registerPass([] { return smelt::createFormAttentionPass(target); });
+  mlir::registerPass([] { return smelt::createMergeProjectionsPass(target); });
   mlir::registerPass([] { return smelt::createFuseRowsPass(target); });
   mlir::registerPass([] { return smelt::createFuseKernelsPass(target); });
   mlir::registerPass([] { return smelt::createScheduleKernelsPass(target); });

@@ -98,9 +98,15 @@ Value rowPass(Emitter &e, std::optional<ReduceKind> kind, Type carried, Value le
   Value total = kind ? e.reduceLanes(*kind, sums[0], false) : Value();
   if (fixed)
     return total;
-  // A row shorter than a vector.
-  Value shortEnd = e.select(e.cmp(arith::CmpIPredicate::slt, length, width), length, zero);
-  SmallVector<Value> rest = pass.loop(zero, shortEnd, 1, kind ? SmallVector<Value>{total} : SmallVector<Value>(), 1);
+  // A row shorter than a vector: by fours, then one by one.
+  Value shortEnd = e.select(e.cmp(arith::CmpIPredicate::slt, length, width), length, zero), foursEnd = zero;
+  if (lanes > 4) {
+    foursEnd = e.sub(shortEnd, e.remU(shortEnd, e.num(4)));
+    SmallVector<Value> fours = pass.loop(zero, foursEnd, 4, accs(1, VectorType::get({4}, carried)), 1);
+    if (kind)
+      total = e.combine(*kind, total, e.reduceLanes(*kind, fours[0], false), false);
+  }
+  SmallVector<Value> rest = pass.loop(foursEnd, shortEnd, 1, kind ? SmallVector<Value>{total} : SmallVector<Value>(), 1);
   return kind ? rest[0] : Value();
 }
 
