@@ -178,6 +178,7 @@ void JoinInPlace::join(KernelOp kernel) {
     }
     if (failed(copy(i)))
       return signalPassFailure();
+    copies[i]->moveBefore(concat);
     concat->setOperand(i, copies[i].getResult(0));
     // A reader of several operands may have been set with this one in place.
     for (Operation *op : kernelsAround(result, kernel))
