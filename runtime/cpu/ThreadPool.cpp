@@ -124,13 +124,19 @@ void ThreadPool::announce(std::atomic<uint32_t> &word, std::atomic<uint32_t> &sl
     syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
-void ThreadPool::barrier() {
+void ThreadPool::barrier(uint32_t index) {
+  // Whoever wakes the caller may do so on its own CPU.
+  if (index == 0)
+    makeWay();
   uint32_t old = generation.load(std::memory_order_relaxed);
   if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
     arrived.store(0, std::memory_order_relaxed);
+    next.store(0, std::memory_order_relaxed); // for the dispatch behind the barrier
     announce(generation, barrierSleepers);
   } else {
     wait(generation, old, barrierSleepers);
+    if (index == 0)
+      makeWay();
   }
 }
 
@@ -160,7 +166,21 @@ void *ThreadPool::workerMain(void *argument) {
   }
 }
 
-/// One worker's share of a segment. Every worker decides alike where the
+/// The next range of a dispatch's workgroups: large ones first, single ones last,
+/// so that a worker whose CPU is taken away delays the others by little. Which
+/// worker computes a workgroup changes no result.
+bool ThreadPool::claim(int64_t grid, int64_t &begin, int64_t &end) {
+  begin = next.load(std::memory_order_relaxed);
+  do {
+    if (begin >= grid)
+      return false;
+    int64_t part = (grid - begin) / (2 * static_cast<int64_t>(threads));
+    end = begin + (part > 1 ? part : 1);
+  } while (!next.compare_exchange_weak(begin, end, std::memory_order_relaxed));
+  return true;
+}
+
+/// One worker's part of a segment. Every worker decides alike where the
 /// barriers are: none between two dispatches that only worker 0 computes.
 void ThreadPool::work(uint32_t index) {
   // Copies: behind the last barrier the caller may already write the next
@@ -171,14 +191,15 @@ void ThreadPool::work(uint32_t index) {
   uint64_t *const stamps = times;
   for (size_t i = 0; i < n; ++i) {
     const DispatchRecord &r = list[i];
-    int64_t share = r.grid / threads, rest = r.grid % threads;
-    int64_t begin = share * index + (index < rest ? index : rest);
-    int64_t end = begin + share + (index < rest ? 1 : 0);
-    if (begin < end)
-      r.kernel(r.buffers, r.symbols, begin, end, own);
+    if (r.grid > 1) {
+      for (int64_t begin, end; claim(r.grid, begin, end);)
+        r.kernel(r.buffers, r.symbols, begin, end, own);
+    } else if (r.grid == 1 && index == 0) {
+      r.kernel(r.buffers, r.symbols, 0, 1, own);
+    }
     bool isLast = i + 1 == n;
     if (isLast || stamps || r.grid > 1 || list[i + 1].grid > 1)
-      barrier();
+      barrier(index);
     if (stamps && index == 0)
       stamps[i + 1] = nowNanoseconds();
   }
@@ -205,6 +226,7 @@ void ThreadPool::run(const DispatchRecord *segment, size_t segmentCount, void *c
   count = segmentCount;
   scratch = threadScratch;
   times = segmentTimes;
+  next.store(0, std::memory_order_relaxed);
   makeWay();
   announce(epoch, epochSleepers);
   work(0);

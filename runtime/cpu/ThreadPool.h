@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // One pool per context; the calling thread is worker 0. A segment is one
-// wake-up for n dispatches with a barrier between them; each worker computes a
-// fixed, contiguous share of every grid, so that nothing depends on timing.
+// wake-up for n dispatches with a barrier between them; workers claim contiguous
+// ranges of a grid until none is left. No result depends on who computes what.
 // Tested by test/runtime/ThreadPoolTest.cpp.
 //
 //===----------------------------------------------------------------------===//
@@ -56,7 +56,8 @@ private:
   static void *workerMain(void *worker);
   void work(uint32_t index);
   void makeWay();
-  void barrier();
+  bool claim(int64_t grid, int64_t &begin, int64_t &end);
+  void barrier(uint32_t index);
   void wait(std::atomic<uint32_t> &word, uint32_t old, std::atomic<uint32_t> &sleepers);
   void announce(std::atomic<uint32_t> &word, std::atomic<uint32_t> &sleepers);
 
@@ -76,6 +77,7 @@ private:
   std::atomic<uint32_t> epochSleepers{0};
   bool isStopping = false;
   alignas(128) std::atomic<uint32_t> arrived{0};
+  alignas(128) std::atomic<int64_t> next{0}; // the first workgroup nobody has claimed
   alignas(128) std::atomic<uint32_t> generation{0};
   std::atomic<uint32_t> barrierSleepers{0};
 };

@@ -116,10 +116,15 @@ TEST(ThreadPool, TimesAreTakenAndPoolsRestart) {
   EXPECT_EQ(hits[3], 2);
 }
 
-/// Workgroup i tells the CPU it runs on.
-void whereAmI(void *const *b, const int64_t *, int64_t begin, int64_t end, void *) {
-  for (int64_t i = begin; i < end; ++i)
-    static_cast<int *>(b[0])[i] = sched_getcpu();
+/// The caller and the worker tell the CPUs they run on; each of the two workgroups
+/// waits for the other, so that one thread cannot compute both.
+void whereAmI(void *const *b, const int64_t *, int64_t begin, int64_t, void *) {
+  auto &started = *static_cast<std::atomic<int> *>(b[1]);
+  bool isCaller = pthread_equal(pthread_self(), *static_cast<pthread_t *>(b[2]));
+  started.fetch_add(1);
+  while (started.load() < 2)
+    sched_yield();
+  static_cast<int *>(b[0])[isCaller ? 0 : 1] = sched_getcpu();
 }
 
 TEST(ThreadPool, WorkersMakeWayForACallerThatMoved) {
@@ -129,9 +134,12 @@ TEST(ThreadPool, WorkersMakeWayForACallerThatMoved) {
     GTEST_SKIP() << "one CPU";
   Pool p(2);
   int where[2] = {};
-  void *buffers[] = {where};
+  std::atomic<int> started{0};
+  pthread_t caller = pthread_self();
+  void *buffers[] = {where, &started, &caller};
   DispatchRecord r{whereAmI, buffers, nullptr, 2};
   for (int i = 0; i < 20; ++i) {
+    started = 0;
     p.pool.run(&r, 1, p.scratch.data(), nullptr);
     // To where the worker was: the next segment must find them apart.
     cpu_set_t one;
@@ -139,6 +147,7 @@ TEST(ThreadPool, WorkersMakeWayForACallerThatMoved) {
     CPU_SET(where[1], &one);
     ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
     int mine = where[1];
+    started = 0;
     p.pool.run(&r, 1, p.scratch.data(), nullptr);
     EXPECT_EQ(where[0], mine);
     EXPECT_NE(where[1], mine);
