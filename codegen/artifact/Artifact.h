@@ -42,7 +42,7 @@ struct LinkOptions {
   FileKind kind = FileKind::Executable;
   std::string output;
   std::string libraryDir; // of libsmelt_runtime.a and its companions
-  std::string linker;     // the C compiler driver that links: cc, aarch64-linux-gnu-gcc
+  std::vector<std::string> linkers; // C compiler drivers that can link, the first installed one does
   std::string name;
   bool usesHostOps = false; // links the host-op library
 };

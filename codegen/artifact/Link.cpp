@@ -27,9 +27,15 @@ bool linkFile(const std::vector<std::string> &objects, const LinkOptions &option
   }
   auto cleanup = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(folder); });
   std::vector<std::string> args;
-  llvm::ErrorOr<std::string> linker = llvm::sys::findProgramByName(options.linker);
+  llvm::ErrorOr<std::string> linker = std::make_error_code(std::errc::no_such_file_or_directory);
+  std::string tried;
+  for (const std::string &name : options.linkers) {
+    if ((linker = llvm::sys::findProgramByName(name)))
+      break;
+    tried += (tried.empty() ? "" : ", ") + name;
+  }
   if (!linker) {
-    error = "the linker '" + options.linker + "' is not installed";
+    error = "no C compiler to link with is installed: tried " + tried;
     return false;
   }
   args.push_back(*linker);

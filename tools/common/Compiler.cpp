@@ -271,7 +271,9 @@ int Compilation::run() {
                                                         : codegen::FileKind::Object;
   link.output = options.output;
   link.libraryDir = options.libraryDir + (cpu->isX86 ? "" : "/aarch64");
-  link.linker = cpu->isX86 ? "cc" : "aarch64-linux-gnu-gcc";
+  // A machine with LLVM's packages alone has clang under its version's name only.
+  link.linkers = cpu->isX86 ? std::vector<std::string>{"cc", "gcc", "clang", "clang-22"}
+                            : std::vector<std::string>{"aarch64-linux-gnu-gcc"};
   link.name = artifact.name;
   link.usesHostOps = program->usesHostOps;
   if (!codegen::linkFile(*objects, link, error))
