@@ -34,7 +34,8 @@ import corpus
 
 PROBE_MS = 1.0
 LEAST_MS = 2.0  # a measurement repeats a run until it takes about this long
-PAUSE_S = 0.002  # the other side's threads stop spinning meanwhile
+PAUSE_S = {1: 0.002}  # by threads, else the next
+LONG_PAUSE_S = 0.05  # ONNX Runtime's workers spin on for milliseconds after a run, on the other side's CPU
 
 
 class Ours:
@@ -99,7 +100,7 @@ def compare(runtime, ours, peer, threads, rounds):
     for tries in range(4 * rounds):
         found = [probe(), 0.0, 0.0]
         for side in (0, 1) if tries % 2 else (1, 0):
-            time.sleep(PAUSE_S)
+            time.sleep(PAUSE_S.get(threads, LONG_PAUSE_S))
             run = (ours, peer)[side].run
             run()
             found[1 + side] = measure(run, counts[side])
