@@ -105,7 +105,7 @@ class Model:
 class Checker:
     def __init__(self, options):
         self.options = options
-        self.work = pathlib.Path(options.work)
+        self.work = pathlib.Path(options.work).resolve()  # XDG_CACHE_HOME counts only if absolute
 
     def run(self, exe, model, feed, threads, folder):
         """Runs the executable on a feed; returns its output files."""
@@ -255,6 +255,11 @@ def main():
     for name in unknown:
         failed += 1
         print(f"{'failed':16} {name:36} expected-failures.txt lists it, and there is no such model")
+    for level in options.levels:
+        compiled = [r for r in records if "compile_s" in r.get(level, {})]
+        for what, unit in (("compile_s", "s"), ("peak_mb", "MB")) if compiled else ():
+            most = max(compiled, key=lambda r: r[level][what])
+            print(f"-{level}: {what} with a cold cache at most {most[level][what]} {unit} ({most['model']})")
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(records, indent=1))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
