@@ -12,9 +12,9 @@ using namespace mlir;
 namespace smelt::codegen::cpu {
 
 ArrayRef<Family> families() {
-  static const Family table[] = {matmulFamily,    attentionFamily, depthwiseFamily, convFamily,
-                                 poolFamily,      recurrentFamily, concatFamily,    rowblockFamily,
-                                 scatterFamily,   scanFamily,      treeFamily,      mapFamily};
+  static const Family table[] = {matmulFamily,    matmulRowsFamily, attentionFamily, depthwiseFamily, convFamily,
+                                 poolFamily,      recurrentFamily,  concatFamily,    rowblockFamily,  scatterFamily,
+                                 scanFamily,      treeFamily,       mapFamily};
   return table;
 }
 

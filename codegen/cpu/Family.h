@@ -65,6 +65,10 @@ struct Family {
   std::optional<Plan> (*plan)(KernelOp kernel, const CpuTarget &target);
   mlir::LogicalResult (*emit)(KernelContext &context);
   Views views = Views::None;
+  /// Other families whose loops this one runs as they would.
+  llvm::SmallVector<llvm::StringLiteral, 2> holds = {};
+  /// Does it keep what several passes over a row read?
+  bool keepsRows = false;
   /// The plan if the family also takes the kernel's strides.
   std::optional<Plan> planFor(KernelOp kernel, const CpuTarget &target) const;
 };
@@ -85,7 +89,7 @@ mlir::DictionaryAttr getPacking(KernelOp kernel, unsigned operand);
 
 // One per file of families/.
 extern const Family mapFamily, rowblockFamily, matmulFamily, convFamily, depthwiseFamily, poolFamily, concatFamily,
-    scatterFamily, scanFamily, recurrentFamily, treeFamily, attentionFamily;
+    scatterFamily, scanFamily, recurrentFamily, treeFamily, attentionFamily, matmulRowsFamily;
 
 /// The target of a name: native, x86-64-v3, x86-64-v4, aarch64.
 mlir::FailureOr<CpuTarget> getTarget(llvm::StringRef name, std::string &error);

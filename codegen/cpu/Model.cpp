@@ -21,6 +21,9 @@ KernelAnswer CpuModel::assess(KernelOp kernel) const {
     if (family.planFor(kernel, target)) {
       answer.legal = true;
       answer.family = family.name.str();
+      answer.generators = {family.name};
+      llvm::append_range(answer.generators, family.holds);
+      answer.keepsRows = family.keepsRows;
       break;
     }
   if (!answer.legal) {

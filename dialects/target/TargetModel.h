@@ -27,6 +27,9 @@ struct KernelCost {
 struct KernelAnswer {
   bool legal = false;
   std::string family; // the generator that would take it
+  /// Generators whose code the kernel's ops keep: the family, and those it holds.
+  llvm::SmallVector<llvm::StringRef, 3> generators;
+  bool keepsRows = false; // what several passes over a row read is computed once
   std::string reason; // when not legal
   KernelCost cost;
 };

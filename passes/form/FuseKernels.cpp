@@ -4,9 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Before -> after: see Passes.td. A candidate is a kernel and the only kernel
-// that reads it, reshapes between them included. Rules before the target is
-// asked: what is dear is never computed twice, and a contraction keeps the
-// generator it has. Bare concatenations come last and are left alone where the
+// that reads it, reshapes between them included; or a contraction and the norm of
+// its result, which others read too and which stays a result. Rules before the
+// target is asked: what is dear is never computed twice, and a contraction keeps
+// the generator it has. Bare concatenations come last and are left alone where the
 // storage phase lets their producers write them. Tested by test/passes/form/fuse-kernels.mlir and by the
 // execution tests over the corpus.
 //
@@ -135,6 +136,7 @@ bool isWrittenInPlace(KernelOp kernel) {
 struct Candidate {
   KernelOp producer, consumer;
   SmallVector<ReshapeOp> views; // between them, in program order
+  bool keepsResult = false;     // others read the producer's result too
   double savedBytes = 0;
 };
 
@@ -145,6 +147,7 @@ struct FuseKernels : smelt::impl::FuseKernelsPassBase<FuseKernels> {
 
 private:
   std::optional<Candidate> findCandidate(KernelOp producer);
+  std::optional<Candidate> findKeeping(KernelOp producer);
   KernelOp merge(const Candidate &candidate, OpBuilder &builder);
   bool tryMerge(Candidate &candidate);
   std::string familyOf(KernelOp kernel) {
@@ -155,13 +158,14 @@ private:
   }
 
   const TargetModel *target;
-  bool withJoins = false;
+  /// What is looked at: pairs, then also results that stay, then bare concatenations too.
+  enum Stage { Pairs, KeptResults, Joins } stage = Pairs;
   llvm::DenseMap<Operation *, std::string> families;
   llvm::SetVector<Operation *> worklist;
 };
 
 std::optional<Candidate> FuseKernels::findCandidate(KernelOp producer) {
-  Candidate candidate{producer, {}, {}, 0};
+  Candidate candidate{producer, {}, {}, /*keepsResult=*/false, 0};
   if (producer.getNumResults() != 1)
     return std::nullopt;
   SmallVector<Value> values = {producer.getResult(0)};
@@ -179,16 +183,37 @@ std::optional<Candidate> FuseKernels::findCandidate(KernelOp producer) {
       }
       auto kernel = dyn_cast<KernelOp>(user);
       if (!kernel || (candidate.consumer && candidate.consumer != kernel))
-        return std::nullopt;
+        return stage >= KeptResults ? findKeeping(producer) : std::nullopt;
       candidate.consumer = kernel;
     }
   }
   if (!candidate.consumer)
     return std::nullopt;
-  if (!withJoins && (getJoin(producer) || getJoin(candidate.consumer)))
+  if (stage < Joins && (getJoin(producer) || getJoin(candidate.consumer)))
     return std::nullopt;
   candidate.savedBytes = 2 * bytesOf(producer.getResult(0).getType());
   return candidate;
+}
+
+/// The first reader of a contraction, when it reduces what it reads: the result
+/// stays for the others.
+std::optional<Candidate> FuseKernels::findKeeping(KernelOp producer) {
+  Value result = producer.getResult(0);
+  Operation *first = nullptr;
+  for (Operation *user : result.getUsers()) {
+    Operation *here = producer->getBlock()->findAncestorOpInBlock(*user);
+    if (!here)
+      return std::nullopt;
+    if (!first || here->isBeforeInBlock(first))
+      first = here;
+  }
+  auto consumer = dyn_cast<KernelOp>(first);
+  if (!consumer || !hasHeavy(producer))
+    return std::nullopt;
+  for (auto [arg, input] : llvm::zip(consumer.getBody().getArguments(), consumer.getInputs()))
+    if (input == result && llvm::any_of(arg.getUsers(), [](Operation *user) { return isa<ReduceOp>(user); }))
+      return Candidate{producer, consumer, {}, /*keepsResult=*/true, bytesOf(result.getType())};
+  return std::nullopt;
 }
 
 /// The merged kernel, beside the two it may replace.
@@ -205,8 +230,10 @@ KernelOp FuseKernels::merge(const Candidate &candidate, OpBuilder &builder) {
   std::string name = (producer.getName() + "+" + consumer.getName()).str();
   if (name.size() > 160) // long chains are named by their ends
     name = (producer.getName().take_front(70) + "+..+" + consumer.getName().take_back(70)).str();
-  auto kernel = KernelOp::create(builder, builder.getFusedLoc({producer.getLoc(), consumer.getLoc()}),
-                                 consumer.getResultTypes(), inputs.getArrayRef(), builder.getStringAttr(name),
+  SmallVector<Type> types(consumer.getResultTypes());
+  if (candidate.keepsResult)
+    types.push_back(producer.getResult(0).getType());
+  auto kernel = KernelOp::create(builder, builder.getFusedLoc({producer.getLoc(), consumer.getLoc()}), types, inputs.getArrayRef(), builder.getStringAttr(name),
                                  ScheduleAttr(), ArrayAttr());
   Block *body = builder.createBlock(&kernel.getBody());
   IRMapping outer, mapping;
@@ -224,6 +251,8 @@ KernelOp FuseKernels::merge(const Candidate &candidate, OpBuilder &builder) {
     mapping.map(arg, outer.lookup(input));
   for (Operation &op : consumer.getBody().front())
     builder.clone(op, mapping);
+  if (candidate.keepsResult)
+    body->getTerminator()->insertOperands(consumer.getNumResults(), outer.lookup(producer.getResult(0)));
   return kernel;
 }
 
@@ -261,18 +290,14 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
   std::string reason;
   if (!answer.legal)
     reason = answer.reason;
-  else if (answer.family != "rowblock" && !readOnce && (heavyProducer || cost > 4))
+  else if (candidate.keepsResult && !answer.keepsRows)
+    reason = "its result is read elsewhere too";
+  else if (!readOnce && !answer.keepsRows && (heavyProducer || cost > 4))
     reason = "the producer's elements (cost " + std::to_string(cost) + ") would be computed more than once";
-  else if (answer.family == "rowblock" && !readOnce && heavyProducer && producerFamily != "rowblock")
-    reason = "the producer's loop would run more than once";
-  else if (heavyProducer && answer.family != producerFamily && answer.family != "rowblock")
+  else if (heavyProducer && !llvm::is_contained(answer.generators, producerFamily))
     reason = "the producer would lose its generator " + producerFamily + " to " + answer.family;
-  else if (heavyConsumer && answer.family != consumerFamily && answer.family != "rowblock")
+  else if (heavyConsumer && !llvm::is_contained(answer.generators, consumerFamily))
     reason = "the consumer would lose its generator " + consumerFamily + " to " + answer.family;
-  else if (answer.family == "rowblock" && producerFamily != "rowblock" && heavyProducer)
-    reason = "the producer would lose its generator " + producerFamily + " to rowblock";
-  else if (answer.family == "rowblock" && consumerFamily != "rowblock" && heavyConsumer)
-    reason = "the consumer would lose its generator " + consumerFamily + " to rowblock";
   if (!reason.empty()) {
     merged.erase();
     return refuse(reason);
@@ -284,11 +309,13 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
   families[merged] = answer.family;
   worklist.remove(consumer);
   worklist.remove(producer);
-  consumer->replaceAllUsesWith(merged.getResults());
+  consumer->replaceAllUsesWith(merged.getResults().take_front(consumer.getNumResults()));
   consumer.erase();
   for (ReshapeOp view : llvm::reverse(candidate.views))
     if (view.use_empty())
       view.erase();
+  if (candidate.keepsResult)
+    producer.getResult(0).replaceAllUsesWith(merged.getResults().back());
   producer.erase();
   // The neighbours have a new partner.
   worklist.insert(merged);
@@ -303,7 +330,7 @@ bool FuseKernels::tryMerge(Candidate &candidate) {
 }
 
 void FuseKernels::runOnOperation() {
-  withJoins = false;
+  stage = Pairs;
   // Elementwise chains first, lest one is torn between two contractions; then most
   // bytes, of equal ones epilogues. What a merge changes is looked at again.
   struct Entry {
@@ -324,9 +351,9 @@ void FuseKernels::runOnOperation() {
   getOperation().walk([&](KernelOp kernel) { worklist.insert(kernel); });
   while (true) {
     if (worklist.empty()) {
-      if (withJoins)
+      if (stage == Joins)
         break;
-      withJoins = true;
+      stage = Stage(stage + 1);
       getOperation().walk([&](KernelOp kernel) { worklist.insert(kernel); });
     }
     std::priority_queue<Entry> queue;

@@ -85,7 +85,13 @@ def FuseKernelsPass : Pass<"smelt-fuse-kernels", "::mlir::ModuleOp"> {
     Candidates (producer, consumer) are taken from a priority queue by the bytes
     they save; each is asked of the target (does one kernel family compute the
     merged body?). Every candidate, taken or refused, is a remark `fusion` with
-    its reason and numbers.
+    its reason and numbers. Once nothing is left, a contraction whose result has
+    other readers too may take the norm of its rows; the result stays one:
+    ```
+    %1 = smelt.kernel { matmul, add }
+    %2 = smelt.kernel(%1) { norm }      ->   %2, %1 = smelt.kernel { matmul, add, norm }
+    %3 = ...(%2, %1)
+    ```
   }];
   let constructor = "nullptr"; // made with the target; tools register it
   let options = [Option<"maxOps", "max-ops", "int64_t", "64", "most ops in a kernel's body">];

@@ -87,20 +87,15 @@ SmallVector<AffineExpr> stridesOf(KernelOp kernel, unsigned operandOrResult, Typ
   return result;
 }
 
+bool isComputable(Operation &op) {
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return getSplatValue(constant.getResult()).has_value();
+  return isa<ScalarBodyInterface, FromExprsOp, IotaOp, ReshapeOp, RebindOp, TransposeOp, BroadcastOp, SliceOp, ConcatOp,
+             PadOp, TileOp, GatherOp, GatherElementsOp, GatherNDOp, YieldOp>(op);
+}
+
 bool isComputableAround(KernelOp kernel, Operation *root) {
-  for (Operation &op : kernel.getBody().front()) {
-    if (&op == root || op.hasTrait<OpTrait::IsTerminator>() || isa<ScalarBodyInterface>(op))
-      continue;
-    if (auto constant = dyn_cast<ConstantOp>(op)) {
-      if (!getSplatValue(constant.getResult()))
-        return false;
-      continue;
-    }
-    if (!isa<FromExprsOp, IotaOp, ReshapeOp, RebindOp, TransposeOp, BroadcastOp, SliceOp, ConcatOp, PadOp, TileOp,
-             GatherOp, GatherElementsOp, GatherNDOp>(op))
-      return false;
-  }
-  return true;
+  return llvm::all_of(kernel.getBody().front(), [&](Operation &op) { return &op == root || isComputable(op); });
 }
 
 bool isArithmetic(Type elementType) {

@@ -33,7 +33,9 @@ mlir::Value constantOperand(KernelOp kernel, int64_t argument);
 mlir::Value computedFromConstant(KernelOp kernel, mlir::Value value);
 /// Strides of an operand (or, after them, a result) in elements.
 llvm::SmallVector<mlir::AffineExpr> stridesOf(KernelOp kernel, unsigned operandOrResult, mlir::Type type);
-/// True when the element emitter knows every op of the body but `root`.
+/// True when the element emitter computes the op without a loop.
+bool isComputable(mlir::Operation &op);
+/// The same of every op of the body but `root`.
 bool isComputableAround(KernelOp kernel, mlir::Operation *root);
 /// Floats of at most 64 bits or integers, as tensors' element types.
 bool isArithmetic(mlir::Type elementType);

@@ -14,8 +14,8 @@
 // few rows against a transposed B) are dot products along K instead: Dot.cpp.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cpu/families/MatMul.h"
 #include "codegen/cpu/Pack.h"
-#include "codegen/cpu/families/Contraction.h"
 #include "codegen/cpu/families/Dot.h"
 #include "codegen/cpu/families/Loops.h"
 
@@ -27,21 +27,12 @@ namespace {
 
 /// Elements between the rows of a computed A, beyond K.
 constexpr int64_t kPitch = 16;
+/// Rows of a workgroup that computes all columns, when their number is symbolic.
+constexpr int64_t kWholeRows = 32;
 
 enum BMode : int64_t { Packed = 0, InPlace = 1, Transposed = 2, Computed = 3 };
 
 RankedTensorType tensorType(Value v) { return cast<RankedTensorType>(v.getType()); }
-
-MatMulOp getRoot(KernelOp kernel) {
-  MatMulOp root;
-  for (Operation &op : kernel.getBody().front())
-    if (auto matmul = dyn_cast<MatMulOp>(op)) {
-      if (root)
-        return {};
-      root = matmul;
-    }
-  return root;
-}
 
 /// The sizes of a matmul, as expressions; batch dims are the result's.
 struct Problem {
@@ -65,20 +56,43 @@ bool canFlatten(MatMulOp op, const Problem &problem) {
   return ArrayRef(lhs).drop_back(2) == ArrayRef(problem.batch) && !op.getTransposeLhs();
 }
 
-std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
-  MatMulOp op = getRoot(kernel);
-  if (!op || !isEpilogueOf(kernel, op) || !isComputableAround(kernel, op))
-    return std::nullopt;
+} // namespace
+
+MatMulOp getProduct(KernelOp kernel) {
+  MatMulOp root;
+  for (Operation &op : kernel.getBody().front())
+    if (auto matmul = dyn_cast<MatMulOp>(op)) {
+      if (root)
+        return {};
+      root = matmul;
+    }
+  return root;
+}
+
+/// Floats by floats into floats or integers into integers, the sum at least as wide.
+static bool isProductOfNumbers(MatMulOp op) {
   Type aType = tensorType(op.getLhs()).getElementType(), bType = tensorType(op.getRhs()).getElementType();
   Type acc = carriedType(tensorType(op.getResult()).getElementType());
-  if (!isArithmetic(aType) || !isArithmetic(bType) || !isArithmetic(tensorType(op.getResult()).getElementType()) ||
-      isa<FloatType>(acc) != isa<FloatType>(aType) || isa<FloatType>(acc) != isa<FloatType>(bType) ||
-      acc.getIntOrFloatBitWidth() < carriedType(aType).getIntOrFloatBitWidth() ||
-      acc.getIntOrFloatBitWidth() < carriedType(bType).getIntOrFloatBitWidth())
+  return isArithmetic(aType) && isArithmetic(bType) && isArithmetic(tensorType(op.getResult()).getElementType()) &&
+         isa<FloatType>(acc) == isa<FloatType>(aType) && isa<FloatType>(acc) == isa<FloatType>(bType) &&
+         acc.getIntOrFloatBitWidth() >= carriedType(aType).getIntOrFloatBitWidth() &&
+         acc.getIntOrFloatBitWidth() >= carriedType(bType).getIntOrFloatBitWidth();
+}
+
+static std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
+  MatMulOp op = getProduct(kernel);
+  if (!op || !isEpilogueOf(kernel, op) || !isComputableAround(kernel, op) || !isProductOfNumbers(op))
     return std::nullopt;
   if (std::optional<Plan> plan = planDot(kernel, op, target))
     return plan;
+  return planProduct(kernel, op, target, /*wholeRows=*/false);
+}
 
+std::optional<Plan> planProduct(KernelOp kernel, MatMulOp op, const CpuTarget &target, bool wholeRows) {
+  if (!isProductOfNumbers(op))
+    return std::nullopt;
+  Type aType = tensorType(op.getLhs()).getElementType();
+  Type acc = carriedType(tensorType(op.getResult()).getElementType());
   Builder b(kernel.getContext());
   Problem problem(op);
   bool flatten = canFlatten(op, problem);
@@ -86,6 +100,8 @@ std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
   for (AffineExpr dim : problem.batch)
     (flatten ? rows : outer) = (flatten ? rows : outer) * dim;
   std::optional<int64_t> staticRows = asConstant(rows), n = asConstant(problem.n), k = asConstant(problem.k);
+  if (wholeRows && (!flatten || !n))
+    return std::nullopt;
 
   // Where A and B come from.
   int64_t aArg = argumentNumber(op.getLhs()), bArg = argumentNumber(op.getRhs());
@@ -105,7 +121,12 @@ std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
     tile.nv = 8 / *staticRows;
   int64_t nr = tile.nr();
   std::optional<int64_t> panels = n ? std::optional<int64_t>(llvm::divideCeil(*n, nr)) : std::nullopt;
-  Blocks blocks = chooseBlocks(target, tile, asConstant(outer), staticRows, panels, k, packsB);
+  Blocks blocks = chooseBlocks(target, tile, asConstant(outer), staticRows, wholeRows ? 1 : panels, k, packsB);
+  if (wholeRows) {
+    blocks.panels = *panels;
+    if (!staticRows) // the threads share nothing but rows
+      blocks.rows = llvm::alignTo(kWholeRows, tile.mr);
+  }
 
   // Rows that lie a multiple of a page apart fall into one set of L1 and drive
   // each other out: then a block of them is copied to a better distance.
@@ -154,9 +175,12 @@ std::optional<Plan> planMatMul(KernelOp kernel, const CpuTarget &target) {
 // Code
 //===----------------------------------------------------------------------===//
 
+namespace {
+
 /// One kernel being written.
 struct MatMulCode {
   KernelContext &ctx;
+  const ProductSink *sink;
   Emitter &e;
   MatMulOp op;
   Problem problem;
@@ -169,8 +193,8 @@ struct MatMulCode {
   Value tileMemory, aMemory, bMemory, pitch;
   int64_t aArg, bArg;
 
-  MatMulCode(KernelContext &ctx)
-      : ctx(ctx), e(ctx.e), op(getRoot(ctx.kernel)), problem(op),
+  MatMulCode(KernelContext &ctx, const ProductSink *sink)
+      : ctx(ctx), sink(sink), e(ctx.e), op(getProduct(ctx.kernel)), problem(op),
         acc(carriedType(tensorType(op.getResult()).getElementType())), aType(tensorType(op.getLhs()).getElementType()),
         bType(tensorType(op.getRhs()).getElementType()),
         tile{unsigned(ctx.param("mr")), unsigned(ctx.param("nv")), unsigned(ctx.param("lanes"))}, mode(ctx.param("b")),
@@ -379,12 +403,14 @@ void MatMulCode::emitGroup(Value group) {
   if (computesA)
     computeA(batch, row0, rowEnd);
 
-  Epilogue epilogue(ctx, op.getResult(), acc, tileMemory, tensorType(op.getResult()).getRank() - 1,
-                    [&](Value row, Value col) {
-                      auto [index, mm] = splitRow(batch, row);
-                      index.append({mm, col});
-                      return index;
-                    });
+  std::optional<Epilogue> epilogue;
+  if (!sink)
+    epilogue.emplace(ctx, op.getResult(), acc, tileMemory, tensorType(op.getResult()).getRank() - 1,
+                     [&](Value row, Value col) {
+                       auto [index, mm] = splitRow(batch, row);
+                       index.append({mm, col});
+                       return index;
+                     });
   std::optional<int64_t> staticRows = e.constant(rows);
   auto panelTiles = [&](Value panel, unsigned nv, Value cols) {
     Value col0 = e.mul(panel, e.num(nr));
@@ -403,7 +429,10 @@ void MatMulCode::emitGroup(Value group) {
       RowOperand a = rowOperand(batch, t.mr, row0, first, last);
       // The loop over K carries the tile; short tiles are unrolled less to keep the code small.
       SmallVector<Value> sums = accumulate(e, t, acc, a, b, k, zeroTile(e, t, acc), 4);
-      epilogue.finish(t, sums, first, count, col0, cols);
+      if (sink)
+        sink->tile(t, sums, row0, first, col0);
+      else
+        epilogue->finish(t, sums, first, count, col0, cols);
     });
   };
   auto staticN = e.constant(n);
@@ -416,6 +445,8 @@ void MatMulCode::emitGroup(Value group) {
       e.ifThen(e.cmp(arith::CmpIPredicate::eq, panelEnd, panels), [&] {
         panelTiles(wholePanels, llvm::divideCeil(rest, tile.lanes), e.num(rest));
       });
+    if (sink)
+      sink->block(row0, rowEnd);
     return;
   }
   Value wholePanels = e.divU(n, e.num(nr));
@@ -431,14 +462,16 @@ void MatMulCode::emit() {
   e.forLoop(ctx.wgBegin, ctx.wgEnd, e.num(1), [&](Value group) { emitGroup(group); });
 }
 
-LogicalResult emitMatMul(KernelContext &ctx) {
-  if (ctx.params().get("dot"))
-    return emitDot(ctx, getRoot(ctx.kernel));
-  MatMulCode(ctx).emit();
+} // namespace
+
+void emitProduct(KernelContext &context, const ProductSink *sink) { MatMulCode(context, sink).emit(); }
+
+static LogicalResult emitMatMul(KernelContext &context) {
+  if (context.params().get("dot"))
+    return emitDot(context, getProduct(context.kernel));
+  emitProduct(context, nullptr);
   return success();
 }
-
-} // namespace
 
 const Family matmulFamily = {"matmul", planMatMul, emitMatMul, Views::Rows};
 

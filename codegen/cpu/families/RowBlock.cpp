@@ -11,22 +11,15 @@
 // pass is kept in a row of scratch instead of being computed twice.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cpu/families/RowBlock.h"
 #include "codegen/cpu/families/Loops.h"
 #include "dialects/smelt/Constants.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
-using namespace smelt;
-using namespace smelt::codegen;
-using namespace smelt::codegen::cpu;
+
+namespace smelt::codegen::cpu {
 
 namespace {
-
-struct Shape {
-  SmallVector<ReduceOp> reductions; // in program order
-  RankedTensorType full;            // what they reduce
-  int64_t lead = 0;                 // dims that stay
-};
 
 bool isUnitExpr(AffineExpr e) {
   auto constant = dyn_cast<AffineConstantExpr>(e);
@@ -34,7 +27,7 @@ bool isUnitExpr(AffineExpr e) {
 }
 
 /// Dims `dims` are those of one value per row: the leading ones, then ones.
-bool isRowShape(ArrayRef<AffineExpr> dims, const Shape &shape) {
+bool isRowShape(ArrayRef<AffineExpr> dims, const RowShape &shape) {
   SmallVector<AffineExpr> full = getDims(shape.full);
   if (int64_t(dims.size()) < shape.lead || dims.size() > full.size())
     return false;
@@ -44,8 +37,20 @@ bool isRowShape(ArrayRef<AffineExpr> dims, const Shape &shape) {
   return true;
 }
 
-std::optional<Shape> analyse(KernelOp kernel) {
-  Shape shape;
+/// Body ops a value is computed from, stopping at reductions and what is given.
+void collectCone(Value v, const RowShape &shape, llvm::SetVector<Operation *> &cone) {
+  Operation *op = v.getDefiningOp();
+  if (!op || isa<ReduceOp>(op) || op == shape.given || !cone.insert(op))
+    return;
+  for (Value operand : op->getOperands())
+    collectCone(operand, shape, cone);
+}
+
+} // namespace
+
+std::optional<RowShape> analyseRows(KernelOp kernel, Operation *given) {
+  RowShape shape;
+  shape.given = given;
   if (!isElementwiseComputable(kernel))
     return std::nullopt;
   Block &body = kernel.getBody().front();
@@ -63,9 +68,22 @@ std::optional<Shape> analyse(KernelOp kernel) {
   for (ReduceOp op : shape.reductions)
     if (op.getAxes() != axes || getDims(op.getX().getType()) != full)
       return std::nullopt;
+  llvm::SetVector<Operation *> before;
+  if (given) {
+    if (getDims(given->getResult(0).getType()) != full)
+      return std::nullopt;
+    for (Value operand : given->getOperands()) {
+      collectCone(operand, shape, before);
+      if (operand.getDefiningOp<ReduceOp>())
+        return std::nullopt;
+    }
+    for (Operation *op : before) // would run for every element
+      if (llvm::any_of(op->getOperands(), [](Value v) { return bool(v.getDefiningOp<ReduceOp>()); }))
+        return std::nullopt;
+  }
   // Every other op: elementwise, or a reshape between the two row shapes.
   for (Operation &op : body) {
-    if (isa<ReduceOp, ConstantOp, YieldOp>(op))
+    if (isa<ReduceOp, ConstantOp, YieldOp>(op) || &op == given || before.contains(&op))
       continue;
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
       if (isRowShape(getDims(reshape.getX().getType()), shape) && isRowShape(getDims(reshape.getType()), shape))
@@ -85,26 +103,17 @@ std::optional<Shape> analyse(KernelOp kernel) {
   return shape;
 }
 
-/// Body ops a value is computed from, stopping at reductions other than itself.
-void collectCone(Value v, llvm::SetVector<Operation *> &cone) {
-  Operation *op = v.getDefiningOp();
-  if (!op || isa<ReduceOp>(op) || !cone.insert(op))
-    return;
-  for (Value operand : op->getOperands())
-    collectCone(operand, cone);
-}
-
 /// For pass i (reduction i), the dear values that a later pass needs again.
-SmallVector<SmallVector<Value>> chooseKept(KernelOp kernel, const Shape &shape) {
+static SmallVector<SmallVector<Value>> chooseKept(KernelOp kernel, const RowShape &shape) {
   SmallVector<llvm::SetVector<Operation *>> cones;
   for (ReduceOp op : shape.reductions) {
     cones.emplace_back();
-    collectCone(op.getX(), cones.back());
+    collectCone(op.getX(), shape, cones.back());
   }
   cones.emplace_back();
   for (Value v : kernel.getBody().front().getTerminator()->getOperands())
     if (getDims(v.getType()) == getDims(shape.full))
-      collectCone(v, cones.back());
+      collectCone(v, shape, cones.back());
   SmallVector<SmallVector<Value>> kept(shape.reductions.size());
   llvm::DenseSet<Operation *> done;
   for (size_t i = 0; i < shape.reductions.size(); ++i)
@@ -123,33 +132,51 @@ SmallVector<SmallVector<Value>> chooseKept(KernelOp kernel, const Shape &shape) 
   return kept;
 }
 
-std::optional<Plan> planRowBlock(KernelOp kernel, const CpuTarget &target) {
-  std::optional<Shape> shape = analyse(kernel);
+AffineExpr RowShape::rows() const {
+  AffineExpr product = getAffineConstantExpr(1, full.getContext());
+  for (AffineExpr dim : ArrayRef(getDims(full)).take_front(lead))
+    product = product * dim;
+  return product;
+}
+
+AffineExpr RowShape::inner() const {
+  AffineExpr product = getAffineConstantExpr(1, full.getContext());
+  for (AffineExpr dim : ArrayRef(getDims(full)).drop_front(lead))
+    product = product * dim;
+  return product;
+}
+
+unsigned chooseRowLanes(KernelOp kernel, const CpuTarget &target, const RowShape &shape) {
+  return chooseLanes(target, widestCarried(kernel), getDims(shape.full).back());
+}
+
+AffineExpr rowScratch(KernelOp kernel, const RowShape &shape) {
+  int64_t keptCount = 0;
+  for (auto &values : chooseKept(kernel, shape))
+    keptCount += values.size();
+  // Rows of scratch start on 64 bytes and take 8 bytes an element at most.
+  return (shape.inner().ceilDiv(8) * 64 + 64) * keptCount;
+}
+
+static std::optional<Plan> planRowBlock(KernelOp kernel, const CpuTarget &target) {
+  std::optional<RowShape> shape = analyseRows(kernel);
   if (!shape)
     return std::nullopt;
   Builder b(kernel.getContext());
-  SmallVector<AffineExpr> full = getDims(shape->full);
-  AffineExpr rows = b.getAffineConstantExpr(1), inner = rows;
-  for (int64_t i = 0; i < int64_t(full.size()); ++i)
-    (i < shape->lead ? rows : inner) = (i < shape->lead ? rows : inner) * full[i];
-  int64_t keptCount = 0;
-  for (auto &values : chooseKept(kernel, *shape))
-    keptCount += values.size();
-  auto staticInner = dyn_cast<AffineConstantExpr>(inner);
+  auto staticInner = dyn_cast<AffineConstantExpr>(shape->inner());
   int64_t cost = std::max<int64_t>(elementCost(kernel) % 1000 + 4, 1);
   int64_t count = staticInner ? std::max<int64_t>(16384 / (cost * std::max<int64_t>(staticInner.getValue(), 1)), 1) : 1;
   Plan plan;
-  plan.params.push_back(b.getNamedAttr("lanes", b.getI64IntegerAttr(chooseLanes(target, widestCarried(kernel), full.back()))));
+  plan.params.push_back(b.getNamedAttr("lanes", b.getI64IntegerAttr(chooseRowLanes(kernel, target, *shape))));
   plan.params.push_back(b.getNamedAttr("rows", b.getI64IntegerAttr(count)));
-  plan.grid = rows.ceilDiv(count);
-  // Rows of scratch start on 64 bytes and take 8 bytes an element at most.
-  plan.scratch = (inner.ceilDiv(8) * 64 + 64) * keptCount;
+  plan.grid = shape->rows().ceilDiv(count);
+  plan.scratch = rowScratch(kernel, *shape);
   return plan;
 }
 
-LogicalResult emitRowBlock(KernelContext &context) {
+void emitRows(KernelContext &context, const RowShape &shape, unsigned lanes, Value scratch, Value begin, Value end,
+              llvm::function_ref<void(Value)> eachRow) {
   Emitter &e = context.e;
-  Shape shape = *analyse(context.kernel);
   SmallVector<SmallVector<Value>> kept = chooseKept(context.kernel, shape);
   Block &body = context.kernel.getBody().front();
   int64_t rank = shape.full.getRank(), last = rank - 1;
@@ -157,22 +184,22 @@ LogicalResult emitRowBlock(KernelContext &context) {
   for (AffineExpr dim : getDims(shape.full))
     sizes.push_back(e.expr(dim));
   ArrayRef<Value> leadSizes = ArrayRef(sizes).take_front(shape.lead);
-  Value rows = e.num(1), inner = e.num(1);
-  for (int64_t i = 0; i < rank; ++i)
-    (i < shape.lead ? rows : inner) = e.mul(i < shape.lead ? rows : inner, sizes[i]);
+  Value inner = e.num(1);
+  for (Value size : ArrayRef(sizes).drop_front(shape.lead))
+    inner = e.mul(inner, size);
   Value middle = e.num(1); // reduced dims but the last
   for (int64_t i = shape.lead; i < last; ++i)
     middle = e.mul(middle, sizes[i]);
   SmallVector<Value> middleSizes(sizes.begin() + shape.lead, sizes.begin() + last);
   Value rowBytes = e.add(e.mul(e.divU(e.add(inner, e.num(7)), e.num(8)), e.num(64)), e.num(64));
-  unsigned lanes = context.param("lanes");
   SmallVector<Value> yields(body.getTerminator()->getOperands());
   auto fullYield = [&](Value v) { return getDims(v.getType()) == getDims(shape.full); };
   for (ReduceOp op : shape.reductions)
     if (!e.vectorizes(op.getX(), last))
       lanes = 1;
-  Value count = e.num(context.param("rows"));
-  e.forLoop(e.mul(context.wgBegin, count), e.min(rows, e.mul(context.wgEnd, count)), e.num(1), [&](Value row) {
+  e.forLoop(begin, end, e.num(1), [&](Value row) {
+    if (eachRow)
+      eachRow(row);
     SmallVector<Value> lead = e.delinearize(row, leadSizes);
     int64_t slot = 0;
     SmallVector<Value> overridden;
@@ -182,14 +209,15 @@ LogicalResult emitRowBlock(KernelContext &context) {
       index.push_back(i);
       return index;
     };
-    for (auto [pass, op] : llvm::enumerate(shape.reductions)) {
+    for (auto [pass, reduction] : llvm::enumerate(shape.reductions)) {
+      ReduceOp op = reduction;
       auto resultType = cast<RankedTensorType>(op.getType());
       Type carried = carriedType(resultType.getElementType());
       bool isUns = isUnsigned(resultType.getElementType());
       SmallVector<Value> rowsOfScratch;
       for (size_t k = 0; k < kept[pass].size(); ++k)
         rowsOfScratch.push_back(LLVM::GEPOp::create(
-            e.b, e.loc, LLVM::LLVMPointerType::get(e.b.getContext()), e.b.getI8Type(), context.scratch,
+            e.b, e.loc, LLVM::LLVMPointerType::get(e.b.getContext()), e.b.getI8Type(), scratch,
             ArrayRef<LLVM::GEPArg>{e.mul(rowBytes, e.num(slot++))}));
       auto scratchType = [&](Value v) { return carriedType(cast<RankedTensorType>(v.getType()).getElementType()); };
       auto reduceMiddle = [&](Value m) {
@@ -243,9 +271,17 @@ LogicalResult emitRowBlock(KernelContext &context) {
     for (Value v : overridden)
       e.dropSource(v);
   });
+}
+
+static LogicalResult emitRowBlock(KernelContext &context) {
+  Emitter &e = context.e;
+  RowShape shape = *analyseRows(context.kernel);
+  Value count = e.num(context.param("rows"));
+  emitRows(context, shape, context.param("lanes"), context.scratch, e.mul(context.wgBegin, count),
+           e.min(e.expr(shape.rows()), e.mul(context.wgEnd, count)));
   return success();
 }
 
-} // namespace
+const Family rowblockFamily = {"rowblock", planRowBlock, emitRowBlock, Views::Any, {}, true};
 
-const Family smelt::codegen::cpu::rowblockFamily = {"rowblock", planRowBlock, emitRowBlock, Views::Any};
+} // namespace smelt::codegen::cpu

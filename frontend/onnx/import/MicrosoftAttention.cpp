@@ -124,16 +124,21 @@ LogicalResult importMsAttention(NodeImport &n) {
   AttentionSpec spec;
   spec.q = parts[0], spec.k = parts[1], spec.v = parts[2];
   AffineExpr offset = n.num(0);
+  Value present;
   if (Value past = n.in(4)) {
     // Keys and values in one tensor [2, B, H, P, D].
     Dims kd = n.dims(spec.k);
     if (failed(expectShape(n, past, {n.num(2), kd[0], kd[1], {}, kd[3]}, "past")))
       return failure();
     offset = n.dims(past)[3];
-    spec.k = n.concat({nth(n, past, 0), spec.k}, 2);
-    spec.v = n.concat({nth(n, past, 1), spec.v}, 2);
-    if (!spec.k || !spec.v)
+    // The new ones as [2, B, H, S, D] too: one concatenation makes the output that holds both.
+    Value fresh = n.reshape(sliceAxis(n, qkv, 2, n.num(sizes[0]), n.num(2 * sizes[1])),
+                            {kd[0], kd[2], n.num(2), kd[1], kd[3]});
+    present = n.concat({past, n.transpose(fresh, {2, 0, 3, 1, 4})}, 3);
+    if (!present)
       return failure();
+    spec.k = nth(n, present, 0);
+    spec.v = nth(n, present, 1);
   }
   spec.scale = n.f("scale", 0);
   if (failed(applyMasks(n, spec, n.in(3), n.i("unidirectional", 0) != 0, offset, n.in(5))))
@@ -142,7 +147,7 @@ LogicalResult importMsAttention(NodeImport &n) {
   if (failed(y))
     return failure();
   if (n.wantsOut(1))
-    (void)n.set(1, n.concat({n.unsqueeze(spec.k, {0}), n.unsqueeze(spec.v, {0})}, 0));
+    (void)n.set(1, present ? present : n.concat({n.unsqueeze(spec.k, {0}), n.unsqueeze(spec.v, {0})}, 0));
   return n.set(0, mergeHeads(n, *y));
 }
 

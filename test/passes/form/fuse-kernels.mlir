@@ -1,6 +1,6 @@
 // RUN: smelt-opt --smelt-form-kernels --smelt-fuse-kernels %s --verify-diagnostics=only-expected | FileCheck %s
 // RUN: smelt-eval %s --pipeline="smelt-form-kernels,smelt-fuse-kernels" | FileCheck %s --check-prefix=SAME
-// SAME-COUNT-3: : equal
+// SAME-COUNT-5: : equal
 // SAME-NOT: differs
 
 // A contraction takes what follows it elementwise.
@@ -37,4 +37,31 @@ func.func @two_products(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %v: tensor<16
   %m = smelt.matmul %x, %w : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
   %n = smelt.matmul %m, %v : (tensor<4x16xf32>, tensor<16x2xf32>) -> tensor<4x2xf32>
   return %n : tensor<4x2xf32>
+}
+
+// A product whose sum with a residual is normed by rows and read again: one kernel with both as results.
+// CHECK-LABEL: @residual
+// CHECK: smelt.kernel {{.*}}
+// CHECK: smelt.yield %{{.*}}, %{{.*}} :
+// CHECK: smelt.kernel
+// CHECK-NOT: smelt.kernel
+func.func @residual(%x: tensor<40x8xf32>, %w: tensor<8x16xf32>, %r: tensor<40x16xf32>, %v: tensor<16x24xf32>) -> (tensor<40x24xf32>, tensor<40x16xf32>) {
+  %c = smelt.matmul %x, %w : (tensor<40x8xf32>, tensor<8x16xf32>) -> tensor<40x16xf32>
+  %a = smelt.add %c, %r : (tensor<40x16xf32>, tensor<40x16xf32>) -> tensor<40x16xf32>
+  %m = smelt.reduce %a {kind = 2 : i32, axes = array<i64: 1>} : (tensor<40x16xf32>) -> tensor<40xf32>
+  %k = smelt.reshape %m : (tensor<40xf32>) -> tensor<40x1xf32>
+  %d = smelt.sub %a, %k : (tensor<40x16xf32>, tensor<40x1xf32>) -> tensor<40x16xf32>
+  %p = smelt.matmul %d, %v : (tensor<40x16xf32>, tensor<16x24xf32>) -> tensor<40x24xf32>
+  return %p, %a : tensor<40x24xf32>, tensor<40x16xf32>
+}
+
+// Weights that one thread would read too long stay apart from the norm.
+// CHECK-LABEL: @large_weights
+// CHECK-COUNT-2: smelt.kernel
+func.func @large_weights(%x: tensor<4x512xf32>, %w: tensor<512x512xf32>) -> tensor<4x512xf32> {
+  %c = smelt.matmul %x, %w : (tensor<4x512xf32>, tensor<512x512xf32>) -> tensor<4x512xf32>
+  %m = smelt.reduce %c {kind = 2 : i32, axes = array<i64: 1>} : (tensor<4x512xf32>) -> tensor<4xf32>
+  %k = smelt.reshape %m : (tensor<4xf32>) -> tensor<4x1xf32>
+  %d = smelt.sub %c, %k : (tensor<4x512xf32>, tensor<4x1xf32>) -> tensor<4x512xf32>
+  return %d : tensor<4x512xf32>
 }
