@@ -27,28 +27,37 @@ struct Cluster {
   KernelOp sink;
 };
 
-/// Is this elementwise, and on what a contraction, a gather, ... computes for it alone?
-/// Then it is better off there.
-bool belongsElsewhere(KernelOp kernel) {
-  return llvm::any_of(kernel.getInputs(), [](Value input) {
-    while (auto view = input.getDefiningOp<ReshapeOp>()) {
-      if (!input.hasOneUse())
-        return false;
-      input = view.getX();
-    }
-    auto producer = input.getDefiningOp<KernelOp>();
-    return producer && input.hasOneUse() &&
-           (llvm::any_of(producer.getBody().front(), [](Operation &op) {
-              return !isa<ScalarBodyInterface, ReduceOp, ReshapeOp, ConstantOp, YieldOp>(op);
-            }) || belongsElsewhere(producer));
-  });
-}
+/// Kernels that are elementwise on what a contraction, a gather, ... computes for
+/// them alone: they are better off there. Asked in program order, as a chain can be
+/// as long as the program.
+class Belonging {
+public:
+  bool elsewhere(KernelOp kernel) const { return known.lookup(kernel); }
+  void note(KernelOp kernel) {
+    known[kernel] = llvm::any_of(kernel.getInputs(), [&](Value input) {
+      while (auto view = input.getDefiningOp<ReshapeOp>()) {
+        if (!input.hasOneUse())
+          return false;
+        input = view.getX();
+      }
+      auto producer = input.getDefiningOp<KernelOp>();
+      return producer && input.hasOneUse() &&
+             (llvm::any_of(producer.getBody().front(), [](Operation &op) {
+                return !isa<ScalarBodyInterface, ReduceOp, ReshapeOp, ConstantOp, YieldOp>(op);
+              }) || known.lookup(producer));
+    });
+  }
+  void forget(Operation *op) { known.erase(op); }
+
+private:
+  llvm::DenseMap<Operation *, bool> known;
+};
 
 /// All from a kernel to the last of its consumers; nothing when a value of them is
 /// wanted elsewhere, or when there is only one consumer.
-std::optional<Cluster> findCluster(KernelOp producer, int64_t maxOps) {
+std::optional<Cluster> findCluster(KernelOp producer, const Belonging &belonging, int64_t maxOps) {
   Cluster cluster;
-  if (producer.getNumResults() != 1 || belongsElsewhere(producer))
+  if (producer.getNumResults() != 1 || belonging.elsewhere(producer))
     return std::nullopt;
   llvm::SetVector<Operation *> consumers;
   SmallVector<Value> values = {producer.getResult(0)};
@@ -152,14 +161,18 @@ struct FuseRows : smelt::impl::FuseRowsPassBase<FuseRows> {
 
   void runOnOperation() override {
     SmallVector<KernelOp> order;
-    getOperation().walk([&](KernelOp kernel) { order.push_back(kernel); });
+    Belonging belonging;
+    getOperation().walk([&](KernelOp kernel) {
+      order.push_back(kernel);
+      belonging.note(kernel);
+    });
     // From the last: where two ways meet inside of two others, the inner ones first.
     llvm::SetVector<Operation *> work(order.rbegin(), order.rend());
     OpBuilder builder(&getContext());
     while (!work.empty()) {
       auto producer = cast<KernelOp>(work.front());
       work.remove(producer);
-      std::optional<Cluster> cluster = findCluster(producer, maxOps);
+      std::optional<Cluster> cluster = findCluster(producer, belonging, maxOps);
       if (!cluster)
         continue;
       KernelOp merged = merge(*cluster, builder);
@@ -177,13 +190,16 @@ struct FuseRows : smelt::impl::FuseRowsPassBase<FuseRows> {
       KernelOp sink = cluster->sink;
       sink->replaceAllUsesWith(merged.getResults());
       work.remove(sink);
+      belonging.forget(sink);
       sink.erase();
       SmallVector<Operation *> members(cluster->members.begin(), cluster->members.end());
       llvm::sort(members, [](Operation *x, Operation *y) { return y->isBeforeInBlock(x); });
       for (Operation *member : members) {
         work.remove(member);
+        belonging.forget(member);
         member->erase();
       }
+      belonging.note(merged);
       work.insert(merged);
       for (Value input : merged.getInputs()) {
         Operation *definition = input.getDefiningOp();
