@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/program/Arena.h"
 #include "llvm/ADT/STLExtras.h"
+#include "runtime/core/ArenaPlan.h"
 #include <map>
 #include <numeric>
 
@@ -30,37 +31,28 @@ int64_t getLiveBytes(llvm::ArrayRef<Lifetime> buffers) {
 
 namespace {
 
-using Order = llvm::SmallVector<unsigned>;
+using Order = llvm::SmallVector<uint32_t>;
 
 struct Layout {
   llvm::SmallVector<int64_t> offsets;
   int64_t total = 0;
-  unsigned highest = 0; // the buffer that ends at `total`
+  uint32_t highest = 0; // the buffer that ends at `total`
 };
 
-Layout place(llvm::ArrayRef<Lifetime> buffers, const Order &order) {
+std::vector<rt::ArenaBuffer> arenaBuffers(llvm::ArrayRef<Lifetime> lives) {
+  std::vector<rt::ArenaBuffer> buffers;
+  for (const Lifetime &life : lives)
+    buffers.push_back({life.bytes, life.begin, life.end, 0});
+  return buffers;
+}
+
+Layout place(llvm::ArrayRef<Lifetime> lives, const Order &order) {
+  std::vector<rt::ArenaBuffer> buffers = arenaBuffers(lives);
+  Order placed(order.size());
   Layout layout;
-  layout.offsets.resize(buffers.size());
-  std::vector<unsigned> placed; // by offset
-  for (unsigned i : order) {
-    const Lifetime &mine = buffers[i];
-    int64_t at = 0;
-    for (unsigned j : placed) {
-      const Lifetime &other = buffers[j];
-      if (other.end < mine.begin || mine.end < other.begin)
-        continue;
-      if (at + mine.bytes <= layout.offsets[j])
-        break;
-      at = std::max(at, layout.offsets[j] + other.bytes);
-    }
-    layout.offsets[i] = at;
-    placed.insert(llvm::upper_bound(placed, at, [&](int64_t offset, unsigned j) { return offset < layout.offsets[j]; }),
-                  i);
-    if (at + mine.bytes > layout.total) {
-      layout.total = at + mine.bytes;
-      layout.highest = i;
-    }
-  }
+  layout.total = rt::placeInOrder(buffers.data(), order.data(), order.size(), placed.data(), layout.highest);
+  for (const rt::ArenaBuffer &buffer : buffers)
+    layout.offsets.push_back(buffer.offset);
   return layout;
 }
 
@@ -72,7 +64,7 @@ llvm::SmallVector<int64_t> planArena(llvm::ArrayRef<Lifetime> buffers, int64_t &
   std::iota(plain.begin(), plain.end(), 0);
   auto sorted = [&](auto key) {
     Order order = plain;
-    llvm::stable_sort(order, [&](unsigned a, unsigned b) { return key(buffers[a]) > key(buffers[b]); });
+    llvm::stable_sort(order, [&](uint32_t a, uint32_t b) { return key(buffers[a]) > key(buffers[b]); });
     return order;
   };
   auto area = [](const Lifetime &l) { return double(l.bytes) * double(l.end - l.begin + 1); };
@@ -97,6 +89,15 @@ llvm::SmallVector<int64_t> planArena(llvm::ArrayRef<Lifetime> buffers, int64_t &
   }
   total = best.total;
   return best.offsets;
+}
+
+int64_t planByRun(llvm::ArrayRef<Lifetime> buffers) {
+  Order order(buffers.size());
+  std::iota(order.begin(), order.end(), 0);
+  llvm::stable_sort(order, [&](uint32_t a, uint32_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<rt::ArenaBuffer> placed = arenaBuffers(buffers);
+  Order best(order.size()), room(order.size());
+  return rt::planBuffers(placed.data(), order.data(), best.data(), room.data(), order.size());
 }
 
 } // namespace smelt

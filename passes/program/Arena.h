@@ -24,6 +24,9 @@ int64_t getLiveBytes(llvm::ArrayRef<Lifetime> buffers);
 /// Offsets at which buffers whose lives meet do not overlap, and the total.
 llvm::SmallVector<int64_t> planArena(llvm::ArrayRef<Lifetime> buffers, int64_t &total);
 
+/// The total that a run would plan for these sizes.
+int64_t planByRun(llvm::ArrayRef<Lifetime> buffers);
+
 } // namespace smelt
 
 #endif // SMELT_PASSES_PROGRAM_ARENA_H

@@ -176,7 +176,7 @@ void ProgramBuilder::allocate(Value v) {
     // Where the whole is set in the prologue the slice is too: a view in between would end a segment.
     bool isEarly = llvm::is_contained(main.getArguments(), whole) ||
                    (isa_and_nonnull<KernelOp, ConcatOp>(whole.getDefiningOp()) &&
-                    (plan.offsets.count(whole) || outputOf.count(whole)));
+                    (plan.placeOf.count(whole) || outputOf.count(whole)));
     isEarly &= isEntry(bytes) && llvm::all_of(getDims(whole.getType()), [&](AffineExpr e) { return isEntry(e); });
     llvm::SaveAndRestore guard(inPrologue, isEarly);
     int64_t offset = reg(bytes), size = reg(rest), from = buffer(whole);
@@ -193,14 +193,35 @@ void ProgramBuilder::allocate(Value v) {
     emit(out(), Code::Output, words);
     return;
   }
-  auto it = plan.offsets.find(v);
-  if (it == plan.offsets.end()) { // size known only now
+  auto it = plan.placeOf.find(v);
+  if (it == plan.placeOf.end()) { // size known only now
     op(Code::Alloc, {b, bytesRegister(v.getType())});
     return;
   }
+  arenaAt(b, it->second, v.getType());
+}
+
+/// Points a buffer at a place in the arena.
+void ProgramBuilder::arenaAt(int64_t buffer, unsigned place, Type type) {
   llvm::SaveAndRestore guard(inPrologue, true);
-  int64_t offset = reg(it->second), bytes = bytesRegister(v.getType());
-  op(Code::ArenaAt, {b, offset, bytes});
+  int64_t offset = plan.offsets ? imm((*plan.offsets)[place]) : placeOffsets[place], bytes = bytesRegister(type);
+  op(Code::ArenaAt, {buffer, offset, bytes});
+}
+
+/// Asks for the arena, after the run has planned it where sizes are symbolic.
+void ProgramBuilder::arena() {
+  llvm::SaveAndRestore guard(inPrologue, true);
+  int64_t total = plan.offsets ? imm(plan.arenaBytes) : newRegister();
+  if (!plan.offsets) {
+    SmallVector<int64_t> words = {total, int64_t(plan.places.size())};
+    for (const MemoryPlan::Place &place : plan.places) {
+      placeOffsets.push_back(newRegister());
+      words.append({placeOffsets.back(), reg(place.bytes), place.begin, place.end});
+    }
+    flush();
+    emit(out(), Code::Plan, words);
+  }
+  op(Code::Arena, {total});
 }
 
 /// `to`'s bare, unbound symbols get the dims of `from`; other pairs must agree.
@@ -341,13 +362,10 @@ FailureOr<HostProgram> ProgramBuilder::build() {
         isKnownWith(main.getFunctionType().getResult(i), root.getType()))
       outputOf[root] = i;
   }
-  plan.assign(main, symbols, [&](AffineExpr e) { return isEntry(e); },
+  plan.assign(main, [&](AffineExpr e) { return isEntry(e); },
               [&](Value v) { return outputOf.count(v) != 0; });
-  {
-    llvm::SaveAndRestore guard(inPrologue, true);
-    op(Code::Arena, {reg(plan.totalBytes)});
-  }
-  program.arenaStaticBytes = plan.staticBytes;
+  arena();
+  program.arenaBytes = plan.arenaBytes;
   program.arenaLowerBound = plan.lowerBound;
   if (failed(block(main.getBody().front())))
     return failure();

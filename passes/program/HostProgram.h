@@ -32,8 +32,8 @@ struct HostProgram {
   std::vector<PoolConstant> constants;
   /// Positions in `words` of constant operands to patch: (word, constant).
   std::vector<std::pair<size_t, size_t>> constantPatches;
-  int64_t arenaStaticBytes = 0;    // planned, static part
-  int64_t arenaLowerBound = 0;     // largest sum of live static buffers
+  int64_t arenaBytes = 0;      // planned, with symbols at their probable values
+  int64_t arenaLowerBound = 0; // the largest sum of buffers that live at once, likewise
   int64_t dispatches = 0;
   bool usesHostOps = false;
 };

@@ -61,6 +61,7 @@ Form form(Code op) {
   case Code::HostOp: return {"host_op", "nt*n"};
   case Code::OutputValue: return {"output_value", "vn"};
   case Code::InputValue: return {"input_value", "vn"};
+  case Code::Plan: return {"plan", "r*p"};
   }
   llvm_unreachable("opcode");
 }
@@ -72,7 +73,12 @@ template <typename Fn> size_t visit(std::vector<int64_t> &words, size_t at, Fn s
       int64_t count = words[at++];
       ++f;
       for (int64_t i = 0; i < count; ++i)
-        see(*f, words[at++]);
+        if (*f == 'p') { // a buffer to plan: offset, bytes, life
+          for (char kind : {'r', 'r', 'n', 'n'})
+            see(kind, words[at++]);
+        } else {
+          see(*f, words[at++]);
+        }
     } else {
       see(*f, words[at++]);
     }
@@ -93,7 +99,7 @@ void printHostProgram(const HostProgram &program, llvm::raw_ostream &os) {
   std::vector<int64_t> words = program.words;
   size_t code = words[kCodeOffset];
   os << "registers " << words[kRegisterCount] << " buffers " << words[kBufferCount] << " dispatches "
-     << program.dispatches << " kernels " << program.kernels.size() << " arena " << program.arenaStaticBytes
+     << program.dispatches << " kernels " << program.kernels.size() << " arena " << program.arenaBytes
      << " (lower bound " << program.arenaLowerBound << ")\n";
   for (size_t at = code; at < words.size();) {
     os << (at - code) << ": " << form(Code(words[at])).name;

@@ -4,11 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Live ranges over the program order; a value used inside a loop that is made
-// outside lives to the loop's end. Static sizes: Arena.cpp. Symbolic sizes: slots behind them,
-// reused where one size provably covers another.
+// outside lives to the loop's end. Static sizes are planned here (Arena.cpp),
+// symbolic ones by the run that first has them (Op::Plan).
 //
 //===----------------------------------------------------------------------===//
 #include "passes/program/Memory.h"
+#include "dialects/smelt/Cost.h"
 #include "dialects/smelt/Placement.h"
 #include "passes/program/Arena.h"
 
@@ -49,9 +50,8 @@ struct Item {
 int64_t alignUp(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 } // namespace
 
-void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_ref<bool(AffineExpr)> isEntry,
+void MemoryPlan::assign(func::FuncOp main, llvm::function_ref<bool(AffineExpr)> isEntry,
                         llvm::function_ref<bool(Value)> isOutput) {
-  MLIRContext *context = main.getContext();
   // Positions, and for every loop its last one.
   DenseMap<Operation *, int64_t> position, regionEnd;
   int64_t clock = 0;
@@ -151,56 +151,27 @@ void MemoryPlan::assign(func::FuncOp main, DimSymbols &symbols, llvm::function_r
     return WalkResult::advance();
   });
 
-  auto place = [&](const Item &item, AffineExpr offset) {
-    bool isCarried = isa<BlockArgument>(item.value);
-    if (!isCarried) {
-      offsets[item.value] = offset;
-    } else if (item.second) {
-      carried[item.value].second = offset;
-    } else {
-      carried[item.value].first = offset;
-    }
-  };
-
-  // Static sizes.
-  std::vector<Item *> statics;
-  for (Item &item : items)
-    if (isa<AffineConstantExpr>(item.bytes))
-      statics.push_back(&item);
-  SmallVector<Lifetime> lives;
-  for (Item *item : statics)
-    lives.push_back({alignUp(cast<AffineConstantExpr>(item->bytes).getValue()), item->begin, item->end});
-  lowerBound = getLiveBytes(lives);
-  for (auto [item, offset] : llvm::zip(statics, planArena(lives, staticBytes)))
-    place(*item, getAffineConstantExpr(offset, context));
-
-  // Symbolic sizes.
-  struct Slot {
-    AffineExpr offset, bytes;
-    int64_t freeFrom;
-  };
-  std::vector<Slot> slots;
-  AffineExpr total = getAffineConstantExpr(staticBytes, context);
-  std::vector<Item *> symbolic;
-  for (Item &item : items)
-    if (!isa<AffineConstantExpr>(item.bytes))
-      symbolic.push_back(&item);
-  llvm::stable_sort(symbolic, [](Item *a, Item *b) { return a->begin < b->begin; });
-  for (Item *item : symbolic) {
-    Slot *best = nullptr;
-    for (Slot &slot : slots)
-      if (slot.freeFrom < item->begin && symbols.provablyLessEqual(item->bytes, slot.bytes) &&
-          (!best || symbols.provablyLessEqual(slot.bytes, best->bytes)))
-        best = &slot;
-    if (!best) {
-      slots.push_back({total, item->bytes, 0});
-      best = &slots.back();
-      total = total + item->bytes.ceilDiv(64) * 64;
-    }
-    best->freeFrom = item->end;
-    place(*item, best->offset);
+  for (const Item &item : items) {
+    unsigned place = places.size();
+    places.push_back({item.bytes, item.begin, item.end});
+    if (!isa<BlockArgument>(item.value))
+      placeOf[item.value] = place;
+    else if (item.second)
+      carried[item.value].second = place;
+    else
+      carried[item.value].first = place;
   }
-  totalBytes = total;
+  SmallVector<Lifetime> lives;
+  bool isStatic = true;
+  for (const Place &place : places) {
+    lives.push_back({alignUp(int64_t(estimateSize(place.bytes))), place.begin, place.end});
+    isStatic &= isa<AffineConstantExpr>(place.bytes);
+  }
+  lowerBound = getLiveBytes(lives);
+  if (isStatic)
+    offsets = planArena(lives, arenaBytes);
+  else
+    arenaBytes = planByRun(lives);
 }
 
 } // namespace smelt

@@ -13,18 +13,28 @@
 namespace smelt {
 
 /// Where every buffer lies. Values that share memory (views, branch results,
-/// slices of a concatenation) have one root; roots whose size is known from the inputs' shapes get an
-/// offset in the arena, all others are allocated when they are made.
+/// slices of a concatenation) have one root; roots whose size is known from the
+/// inputs' shapes get a place in the arena, all others are allocated when they are
+/// made.
 struct MemoryPlan {
-  llvm::DenseMap<mlir::Value, mlir::AffineExpr> offsets; // of roots
-  llvm::DenseMap<mlir::Value, std::pair<mlir::AffineExpr, mlir::AffineExpr>> carried; // body argument of a loop: both buffers
-  mlir::AffineExpr totalBytes;
-  int64_t staticBytes = 0, lowerBound = 0;
+  /// A place: its bytes, and the positions between which it is in use.
+  struct Place {
+    mlir::AffineExpr bytes;
+    int64_t begin, end;
+  };
+  std::vector<Place> places;
+  llvm::DenseMap<mlir::Value, unsigned> placeOf;                       // of roots
+  llvm::DenseMap<mlir::Value, std::pair<unsigned, unsigned>> carried;  // body argument of a loop: both buffers
+  /// Offsets of the places when all sizes are static, else none: the run plans.
+  std::optional<llvm::SmallVector<int64_t>> offsets;
+  /// What the arena takes, and the largest sum of bytes that live at once, with
+  /// symbols at their probable values.
+  int64_t arenaBytes = 0, lowerBound = 0;
 
   /// The value whose memory `v` uses; itself when it has its own.
   mlir::Value root(mlir::Value v) const;
   void findRoots(mlir::func::FuncOp main);
-  void assign(mlir::func::FuncOp main, DimSymbols &symbols, llvm::function_ref<bool(mlir::AffineExpr)> isEntry,
+  void assign(mlir::func::FuncOp main, llvm::function_ref<bool(mlir::AffineExpr)> isEntry,
               llvm::function_ref<bool(mlir::Value)> isOutput);
 
 private:

@@ -153,10 +153,8 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
     bindDims(init.getType(), arg.getType());
     int64_t bytes = bytesRegister(init.getType());
     if (auto it = plan.carried.find(arg); it != plan.carried.end()) {
-      llvm::SaveAndRestore guard(inPrologue, true);
-      int64_t first = reg(it->second.first), second = reg(it->second.second), size = bytesRegister(arg.getType());
-      this->op(Code::ArenaAt, {c, first, size});
-      this->op(Code::ArenaAt, {n, second, size});
+      arenaAt(c, it->second.first, arg.getType());
+      arenaAt(n, it->second.second, arg.getType());
     } else {
       this->op(Code::Alloc, {c, bytes});
     }
@@ -175,7 +173,7 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
         lateSizes[scan].push_back(dim);
       }
     auto full = getTensorType(dims, cast<RankedTensorType>(scan.getType()).getElementType());
-    if (plan.offsets.count(scan) && full == scan.getType())
+    if (plan.placeOf.count(scan) && full == scan.getType())
       allocate(scan);
     else if (lateSizes.count(scan)) // no sum of these sizes may be kept from here
       this->op(Code::Alloc, {buffer(scan), imm(0)});

@@ -132,6 +132,8 @@ private:
   mlir::LogicalResult returnOp(mlir::func::ReturnOp op);
   void bindDims(mlir::Type from, mlir::Type to);
   void allocate(mlir::Value v);
+  void arenaAt(int64_t buffer, unsigned place, mlir::Type type);
+  void arena();
   void record(Words &to, llvm::StringRef name, mlir::Type type);
 
   struct ScopeGuard {
@@ -154,6 +156,7 @@ private:
   llvm::DenseMap<int64_t, bool> derivedEntry;
   llvm::DenseMap<int64_t, int64_t> symbolRegisters;
   llvm::DenseMap<mlir::AffineExpr, int64_t> entryExprs;
+  llvm::SmallVector<int64_t> placeOffsets; // registers, when the run plans
   std::vector<llvm::DenseMap<mlir::AffineExpr, int64_t>> exprScopes{1};
   llvm::DenseMap<mlir::Value, int64_t> buffers, hostValues, scalars;
   llvm::StringMap<int64_t> kernelNumbers;

@@ -157,6 +157,9 @@ enum class Op : int64_t {
   HostOp,     // nHostOp, nText, nWords, word...   see HostOpCode; the words' meaning is the op's
   OutputValue, // v, nOutput               a host value becomes an output
   InputValue,  // v, nInput
+  Plan,       // rTotal, nCount, then for each buffer rOffset, rBytes, nBegin, nEnd
+              //                           offsets in an arena of rTotal bytes: buffers in use at one position do not
+              //                           overlap. A plan is kept from run to run while it covers the sizes.
 };
 
 /// Ops that run on the host, in the runtime's host-op library (linked when

@@ -67,6 +67,7 @@ struct smelt_context {
   smelt::rt::Vec<smelt::rt::Slot> buffers;
   smelt::rt::Vec<smelt::rt::ValueRef> values;
   smelt::rt::Region arena;
+  smelt::rt::SizePlan sizePlan;
   int64_t arenaBytes = 0; // what this run asked for
   bool arenaIsUsed = false;
   smelt::rt::BlockPool blocks;

@@ -430,6 +430,7 @@ int Interpreter::run() {
       w += 4 + w[3];
       break;
     }
+    case Op::Plan: status = c.sizePlan.apply(w, r, err); w += 3 + 4 * w[2]; break;
     case Op::OutputValue:
       if (!c.values[w[1]])
         return fail(err, SMELT_BAD_DATA, "bad program: value %lld is used before it is set",

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 #include "runtime/core/Memory.h"
+#include <algorithm>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -138,6 +139,49 @@ void BlockPool::release(Memory &memory) {
   for (Block &b : blocks)
     memory.release(b.data, b.bytes);
   blocks.reset();
+}
+
+//===----------------------------------------------------------------------===//
+// SizePlan
+//===----------------------------------------------------------------------===//
+
+int SizePlan::apply(const int64_t *w, int64_t *registers, smelt_error *err) {
+  const int64_t count = w[2], *operands = w + 3; // rOffset, rBytes, begin, end of each
+  bool covers = of == w;
+  for (int64_t i = 0; covers && i < count; ++i)
+    covers = registers[operands[4 * i + 1]] >= 0 && registers[operands[4 * i + 1]] <= buffers[i].bytes;
+  if (!covers)
+    if (int code = make(w, registers, err))
+      return code;
+  registers[w[1]] = total;
+  for (int64_t i = 0; i < count; ++i)
+    registers[operands[4 * i]] = buffers[i].offset;
+  return SMELT_OK;
+}
+
+int SizePlan::make(const int64_t *w, const int64_t *registers, smelt_error *err) {
+  const int64_t count = w[2], *operands = w + 3;
+  bool again = of == w;
+  of = nullptr;
+  Vec<uint32_t> order, best, placed;
+  if (!buffers.resize(count) || !order.resize(count) || !best.resize(count) || !placed.resize(count))
+    return failMemory(err, count * (sizeof(ArenaBuffer) + 3 * sizeof(uint32_t)), "the plan of the arena");
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t bytes = registers[operands[4 * i + 1]];
+    if (bytes < 0 || bytes > (INT64_MAX >> 2) / count)
+      return fail(err, SMELT_BAD_DATA, "bad program: a tensor of %lld bytes in the arena", static_cast<long long>(bytes));
+    if (again)
+      bytes += bytes / 4;
+    buffers[i] = {(bytes + 63) / 64 * 64, operands[4 * i + 2], operands[4 * i + 3], 0};
+    order[i] = static_cast<uint32_t>(i);
+  }
+  // Largest first; the order of the program among equals, so that a plan is the same each time.
+  std::sort(order.data(), order.data() + count, [this](uint32_t x, uint32_t y) {
+    return buffers[x].bytes != buffers[y].bytes ? buffers[x].bytes > buffers[y].bytes : x < y;
+  });
+  total = planBuffers(buffers.data(), order.data(), best.data(), placed.data(), static_cast<uint32_t>(count));
+  of = w;
+  return SMELT_OK;
 }
 
 } // namespace smelt::rt

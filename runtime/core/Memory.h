@@ -12,6 +12,7 @@
 #ifndef SMELT_RUNTIME_CORE_MEMORY_H
 #define SMELT_RUNTIME_CORE_MEMORY_H
 
+#include "runtime/core/ArenaPlan.h"
 #include "runtime/core/Support.h"
 
 namespace smelt::rt {
@@ -41,6 +42,22 @@ public:
 private:
   uint8_t *base = nullptr;
   int64_t capacity = 0;
+};
+
+/// Where buffers of sizes that only a run knows lie in the arena (Op::Plan).
+class SizePlan {
+public:
+  /// Sets the registers of the instruction's words at `w`. The last plan stays
+  /// while it covers the sizes; a second one leaves room for sizes that go on
+  /// growing, so that a cache of keys does not cost a plan a step.
+  int apply(const int64_t *w, int64_t *registers, smelt_error *err);
+
+private:
+  int make(const int64_t *w, const int64_t *registers, smelt_error *err);
+
+  const int64_t *of = nullptr; // the instruction that `buffers` are those of
+  Vec<ArenaBuffer> buffers;
+  int64_t total = 0;
 };
 
 class BlockPool {

@@ -16,7 +16,7 @@ namespace smelt::rt {
 
 using namespace artifact;
 
-static constexpr int64_t kMaxSlots = 1 << 20, kMaxOperands = 4096;
+static constexpr int64_t kMaxSlots = 1 << 20, kMaxOperands = 4096, kMaxPlanned = 1 << 16;
 
 //===----------------------------------------------------------------------===//
 // The descriptor
@@ -73,7 +73,7 @@ namespace {
 /// i input, o output, t text, k kernel, d scalar dtype for Read and Write,
 /// e any dtype, j jump target, R count and registers, B count and buffers,
 /// Y count and symbol registers, T tensor (b, dtype, rank, rDim...), A array
-/// (b, count).
+/// (b, count), P count and buffers to plan (rOffset, rBytes, begin, end).
 struct Signature {
   const char *name, *operands;
 };
@@ -88,10 +88,10 @@ constexpr Signature kSignatures[] = {
     {"Output", "boR"},    {"Alloc", "br"},       {"Free", "b"},        {"View", "bbrr"},
     {"Copy", "bbr"},      {"Swap", "bb"},        {"Read", "rbrd"},     {"Write", "brrd"},
     {"Segment", "c"},     {"Dispatch", "krrtYB"}, {"HostOp", ""},      {"OutputValue", "vo"},
-    {"InputValue", "vi"},
+    {"InputValue", "vi"}, {"Plan", "rP"},
 };
 constexpr int64_t kOpCount = sizeof kSignatures / sizeof *kSignatures;
-static_assert(kOpCount == static_cast<int64_t>(Op::InputValue) + 1);
+static_assert(kOpCount == static_cast<int64_t>(Op::Plan) + 1);
 
 /// Operands of the HostOpCodes, in their order.
 constexpr Signature kHostSignatures[] = {
@@ -282,6 +282,13 @@ int Verifier::operands(const char *signature) {
       code = list("register", p.registers, SMELT_MAX_RANK, count);
       break;
     case 'A': code = operands("bc"); break;
+    case 'P':
+      if ((code = next("a count", kMaxPlanned + 1, count)))
+        return code;
+      for (int64_t i = 0; i < count; ++i)
+        if ((code = operands("rrcc")))
+          return code;
+      break;
     }
     if (code)
       return code;

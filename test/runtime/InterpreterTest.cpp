@@ -123,6 +123,34 @@ TEST(Interpreter, DynamicShapeThroughTheArena) {
   }
 }
 
+/// Three buffers in a row, each alive with its neighbours: two places are enough. A
+/// plan stays while it covers the sizes; the next has a quarter to spare.
+TEST(Interpreter, PlansTheArenaBySizes) {
+  Assembler a;
+  a.input("x", DType::F32, {a.dim("N")});
+  a.output("y", DType::I64, {4});
+  int64_t n = a.reg(), bytes = a.reg(), total = a.reg(), at[3] = {a.reg(), a.reg(), a.reg()}, y = a.buf(), four = a.imm(4);
+  a.op(Op::InputDim, {n, 0, 0});
+  a.op(Op::Mul, {bytes, n, four});
+  a.op(Op::Plan, {total, 3, at[0], bytes, 0, 1, at[1], bytes, 1, 2, at[2], bytes, 2, 3});
+  a.op(Op::Arena, {total});
+  for (int64_t offset : at)
+    a.op(Op::ArenaAt, {a.buf(), offset, bytes});
+  a.op(Op::Output, {y, 0, 1, four});
+  for (int64_t i = 0; i < 4; ++i)
+    a.op(Op::Write, {y, a.imm(i), i == 0 ? total : at[i - 1], int64_t(DType::I64)});
+  a.op(Op::End);
+  Module m = open(a.finish());
+  Context c = contextOf(m);
+  for (auto [size, place] : {std::pair<int64_t, int64_t>{16, 64}, {3, 64}, {100, 512}, {120, 512}, {0, 512}, {129, 704}}) {
+    std::vector<float> x(size);
+    smelt_error err{};
+    ASSERT_EQ(bindTo(c, 0, {size}, x, &err), SMELT_OK) << err.message;
+    ASSERT_EQ(smelt_run(c.get(), &err), SMELT_OK) << err.message;
+    EXPECT_EQ(outputOf<int64_t>(c, 0), (std::vector<int64_t>{2 * place, 0, place, 0})) << size;
+  }
+}
+
 TEST(Interpreter, ChecksNameTheInput) {
   Assembler a;
   a.input("left", DType::F32, {a.dim("N")});
@@ -231,6 +259,10 @@ TEST(Interpreter, MisuseOfBuffersIsAStatus) {
               a.op(Op::ArenaAt, {a.buf(), a.imm(0), a.imm(64)});
               a.op(Op::Arena, {a.imm(128)});
             }).find("the arena grows"),
+            std::string::npos);
+  EXPECT_NE(failing([&](Assembler &a) {
+              a.op(Op::Plan, {a.reg(), 1, a.reg(), a.imm(-1), 0, 0});
+            }).find("a tensor of -1 bytes in the arena"),
             std::string::npos);
   EXPECT_NE(failing([&](Assembler &a) { a.output("never", DType::F32, {}); }).find("without setting output 'never'"),
             std::string::npos);

@@ -99,7 +99,7 @@ TEST(Verify, OperandsAreInRange) {
     std::vector<int64_t> words;
     const char *message;
   } cases[] = {
-      {{99}, "an opcode 99, it must be in 0..40"},
+      {{99}, "an opcode 99, it must be in 0..41"},
       {{int64_t(Op::Move), 0, 5}, "word 25 (Move) holds register 5, it must be in 0..4"},
       {{int64_t(Op::Move), -1, 0}, "register -1"},
       {{int64_t(Op::Free), 3}, "buffer 3"},
@@ -112,6 +112,9 @@ TEST(Verify, OperandsAreInRange) {
       {{int64_t(Op::Output), 0, 0, 17}, "a count 17"},
       {{int64_t(Op::OutputValue), 0, 0}, "is a tensor, but set from a host value"},
       {{int64_t(Op::InputValue), 0, 0}, "which is not a host value"},
+      {{int64_t(Op::Plan), 0, 1, 0, 9, 0, 0}, "register 9"},
+      {{int64_t(Op::Plan), 0, 1, 0, 0, -1, 0}, "literal -1"},
+      {{int64_t(Op::Plan), 0, 100000}, "a count 100000"},
       {{int64_t(Op::Read), 0, 0, 0, int64_t(DType::String)}, "has dtype string"},
       {{int64_t(Op::Jump), 1}, "not the beginning of an instruction"},
       {{int64_t(Op::Jump), 1000}, "jump target 1000"},

@@ -65,7 +65,7 @@ std::string makeManifest(ModuleOp module, const HostProgram &program, const Mani
       {"outputs", ports(false)},
       {"kernels", std::move(kernels)},
       {"dispatches", program.dispatches},
-      {"arena_bytes", program.arenaStaticBytes},
+      {"arena_bytes", program.arenaBytes},
       {"arena_lower_bound", program.arenaLowerBound},
   };
   std::string text;

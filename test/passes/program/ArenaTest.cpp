@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/program/Arena.h"
+#include "runtime/core/ArenaPlan.h"
 #include <gtest/gtest.h>
 #include <random>
 
@@ -43,6 +44,33 @@ TEST(Arena, RandomLives) {
     int64_t total = 0;
     expectValid(lives, total);
     EXPECT_LE(total, getLiveBytes(lives) * 5 / 4);
+  }
+}
+
+TEST(Arena, RunsPlanNearlyAsWell) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 200; ++round) {
+    llvm::SmallVector<Lifetime> lives;
+    std::vector<rt::ArenaBuffer> buffers;
+    std::vector<uint32_t> order, best, placed;
+    for (int i = 0, count = random() % 60; i < count; ++i) {
+      int64_t begin = random() % 100;
+      lives.push_back({int64_t(random() % 50) * 64, begin, begin + int64_t(random() % 20)});
+      buffers.push_back({lives.back().bytes, begin, lives.back().end, 0});
+      order.push_back(i);
+    }
+    best.resize(order.size());
+    placed.resize(order.size());
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return lives[a].bytes > lives[b].bytes; });
+    int64_t total = rt::planBuffers(buffers.data(), order.data(), best.data(), placed.data(), order.size());
+    EXPECT_EQ(total, planByRun(lives));
+    EXPECT_EQ(rt::liveBytes(buffers.data(), buffers.size()), getLiveBytes(lives));
+    EXPECT_LE(total, getLiveBytes(lives) * 4 / 3);
+    for (size_t i = 0; i < buffers.size(); ++i)
+      for (size_t j = 0; j < i; ++j)
+        if (buffers[i].begin <= buffers[j].end && buffers[j].begin <= buffers[i].end)
+          EXPECT_TRUE(buffers[i].offset + buffers[i].bytes <= buffers[j].offset ||
+                      buffers[j].offset + buffers[j].bytes <= buffers[i].offset);
   }
 }
 
