@@ -45,7 +45,7 @@ def Smelt_ReadScalarOp : Smelt_Op<"read_scalar"> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 def Smelt_LoopOp : Smelt_Op<"loop", [RecursiveMemoryEffects, AttrSizedOperandSegments]> {
-  let summary = "ONNX Loop: carried tensors, stacked scan outputs";
+  let summary = "ONNX Loop: carried values, stacked scan outputs";
   let description = [{
     Runs while iteration < `trip` (absent: unbounded) and the condition holds.
     `iteration` is the symbol the body sees. The body's arguments are the
@@ -57,9 +57,9 @@ def Smelt_LoopOp : Smelt_Op<"loop", [RecursiveMemoryEffects, AttrSizedOperandSeg
     made for this loop (`Loop_3.carried0.dim0`) is bound anew for each iteration
     to the size that is carried; one of a result (`.out`, `.scan`) at the end.
   }];
-  let arguments = (ins Optional<I1>:$condition, Variadic<AnyRankedTensor>:$inits,
+  let arguments = (ins Optional<I1>:$condition, Variadic<AnyType>:$inits,
                        OptionalAttr<Smelt_DimsAttr>:$trip, I64Attr:$iteration, I64Attr:$count);
-  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let results = (outs Variadic<AnyType>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     (`while` $condition^)? (`trip` $trip^)? `iteration` $iteration `count` $count
@@ -69,7 +69,7 @@ def Smelt_LoopOp : Smelt_Op<"loop", [RecursiveMemoryEffects, AttrSizedOperandSeg
 }
 def Smelt_LoopYieldOp : Smelt_Op<"loop_yield", [Pure, Terminator, ParentOneOf<["LoopOp"]>, AttrSizedOperandSegments]> {
   let summary = "ends the body of smelt.loop";
-  let arguments = (ins Optional<I1>:$condition, Variadic<AnyRankedTensor>:$values);
+  let arguments = (ins Optional<I1>:$condition, Variadic<AnyType>:$values);
   let assemblyFormat = "(`while` $condition^)? attr-dict ($values^ `:` type($values))?";
 }
 

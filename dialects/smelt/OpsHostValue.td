@@ -34,5 +34,26 @@ def Smelt_NonZeroOp : Smelt_Op<"non_zero", [Pure]> {
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
+def Smelt_HostCallOp : Smelt_Op<"host_call", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "an ONNX op on sequences, optionals or strings, run on the host";
+  let description = [{
+    `callee` is the ONNX op (runtime/core/Artifact.h, kHostCallNames); `ints` and
+    `texts` are its attributes. A dim of a result that is a bare symbol listed in
+    `binds` gets the size that the run finds, every other dim is checked. Tensors
+    of known size are written in place (`placed`), others are given memory.
+
+    ```
+    %y = smelt.host_call "SequenceAt"(%s, %i) binds [3] : (!smelt.sequence<tensor<*xf32>>, tensor<i64>)
+           -> tensor<?xf32, #smelt.dims<()[s0, s1, s2, s3] -> (s3)>>
+    ```
+  }];
+  let arguments = (ins StrAttr:$callee, Variadic<AnyType>:$args, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$ints,
+                       OptionalAttr<ArrayAttr>:$texts, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$binds, UnitAttr:$placed);
+  let results = (outs Variadic<AnyType>:$results);
+  let assemblyFormat = [{
+    $callee `(` $args `)` (`ints` $ints^)? (`texts` $texts^)? (`binds` $binds^)? (`placed` $placed^)? attr-dict
+    `:` functional-type($args, $results)
+  }];
+}
 
 #endif // SMELT_OPS_HOSTVALUE_TD

@@ -209,6 +209,12 @@ LogicalResult ConvOp::verify() {
   return success();
 }
 
+/// What it binds must stay for those that ask for the sizes.
+void HostCallOp::getEffects(SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  if (!getBinds().empty())
+    effects.emplace_back(MemoryEffects::Write::get());
+}
+
 LogicalResult LoopOp::verify() {
   Block &block = getBody().front();
   if (block.getNumArguments() != getInits().size())

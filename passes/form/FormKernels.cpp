@@ -38,7 +38,7 @@ bool isDeviceOp(Operation *op) {
   if (!isa_and_nonnull<SmeltDialect>(op->getDialect()))
     return false;
   return !isa<ConstantOp, ReshapeOp, RebindOp, SymbolOp, BindOp, CheckOp, TestOp, ReadScalarOp, LoopOp, LoopYieldOp,
-              KernelOp, YieldOp, ZipMapOp, StringLookupOp, TopKOp, NonZeroOp>(op);
+              KernelOp, YieldOp, ZipMapOp, StringLookupOp, TopKOp, NonZeroOp, HostCallOp>(op);
 }
 
 KernelOp formKernel(Operation *op, OpBuilder &builder) {

@@ -292,15 +292,19 @@ LogicalResult ProgramBuilder::interface() {
   for (auto [i, arg] : llvm::enumerate(main.getArguments())) {
     auto type = dyn_cast<RankedTensorType>(arg.getType());
     if (!type)
-      return main.emitError() << "input " << i << " of type " << arg.getType() << " is not supported";
+      continue;
     for (auto [d, dim] : llvm::enumerate(getDims(type)))
       if (auto symbol = dyn_cast<AffineSymbolExpr>(dim); symbol && entrySymbols.insert(symbol.getPosition()).second)
         op(Code::InputDim, {symbolRegister(symbol.getPosition()), int64_t(i), int64_t(d)});
   }
   for (auto [i, arg] : llvm::enumerate(main.getArguments())) {
-    for (auto [d, dim] : llvm::enumerate(getDims(arg.getType())))
-      op(Code::CheckDim, {reg(dim), int64_t(i), int64_t(d)});
-    op(Code::Input, {buffer(arg), int64_t(i)});
+    if (isa<RankedTensorType>(arg.getType()))
+      for (auto [d, dim] : llvm::enumerate(getDims(arg.getType())))
+        op(Code::CheckDim, {reg(dim), int64_t(i), int64_t(d)});
+    if (isHostValue(arg.getType()))
+      op(Code::InputValue, {hostValue(arg), int64_t(i)});
+    else
+      op(Code::Input, {buffer(arg), int64_t(i)});
   }
   // Declared ranges are a contract.
   for (int64_t id = 0; id < symbols.size(); ++id) {
@@ -327,7 +331,7 @@ LogicalResult ProgramBuilder::block(Block &block) {
 LogicalResult ProgramBuilder::returnOp(func::ReturnOp op) {
   for (auto [i, value] : llvm::enumerate(op.getOperands())) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (!type || isa<StringType>(type.getElementType())) {
+    if (isHostValue(value.getType())) {
       this->op(Code::OutputValue, {hostValue(value), int64_t(i)});
       continue;
     }

@@ -61,6 +61,7 @@ Form form(Code op) {
   case Code::HostOp: return {"host_op", "nt*n"};
   case Code::OutputValue: return {"output_value", "vn"};
   case Code::InputValue: return {"input_value", "vn"};
+  case Code::ShareValue: return {"share_value", "vv"};
   case Code::Plan: return {"plan", "r*p"};
   }
   llvm_unreachable("opcode");

@@ -127,13 +127,16 @@ void MemoryPlan::assign(func::FuncOp main, llvm::function_ref<bool(AffineExpr)> 
         addItem(result, position.lookup(op));
       return WalkResult::skip();
     }
-    if (isa<TopKOp, ConcatOp>(op))
+    auto call = dyn_cast<HostCallOp>(op);
+    if (isa<TopKOp, ConcatOp>(op) || (call && call.getPlaced()))
       for (Value result : op->getResults())
         addItem(result, position.lookup(op));
     if (auto loop = dyn_cast<LoopOp>(op)) {
       Block &body = loop.getBody().front();
       int64_t begin = position.lookup(op), end = regionEnd.lookup(op);
       for (auto [arg, result] : llvm::zip(body.getArguments(), loop.getResults())) {
+        if (!isBuffer(arg))
+          continue;
         AffineExpr bytes = bytesOf(arg.getType());
         if (!isEntry(bytes))
           continue;

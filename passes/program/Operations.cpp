@@ -63,7 +63,9 @@ LogicalResult ProgramBuilder::kernel(KernelOp op) {
 LogicalResult ProgramBuilder::ifOp(scf::IfOp op) {
   int64_t condition = scalar(op.getCondition());
   for (Value result : op.getResults())
-    if (isa<RankedTensorType>(result.getType()))
+    if (isHostValue(result.getType()))
+      hostValue(result);
+    else if (!result.getType().isInteger(1))
       buffer(result);
   auto branch = [&](Region &region) -> LogicalResult {
     ScopeGuard scope(*this);
@@ -73,12 +75,13 @@ LogicalResult ProgramBuilder::ifOp(scf::IfOp op) {
     if (failed(this->block(block)))
       return failure();
     for (auto [value, result] : llvm::zip(block.getTerminator()->getOperands(), op.getResults())) {
-      if (!isa<RankedTensorType>(value.getType())) {
-        if (value.getType().isInteger(1)) {
-          this->op(Code::Move, {scalar(result), scalar(value)});
-          continue;
-        }
-        return op.emitOpError() << "yields " << value.getType() << ", which is not supported";
+      if (value.getType().isInteger(1)) {
+        this->op(Code::Move, {scalar(result), scalar(value)});
+        continue;
+      }
+      if (isHostValue(value.getType())) {
+        this->op(Code::ShareValue, {hostValue(result), hostValue(value)});
+        continue;
       }
       this->op(Code::View, {buffer(result), buffer(value), imm(0), bytesRegister(value.getType())});
     }
@@ -147,6 +150,14 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
   // Carried values: the body reads `current`, the next ones are copied to `next`.
   SmallVector<int64_t> current, next;
   for (auto [arg, init, result] : llvm::zip(block.getArguments(), op.getInits(), op.getResults())) {
+    if (isHostValue(arg.getType())) {
+      current.push_back(hostValue(arg));
+      next.push_back(hostValueCount++);
+      if (isa<RankedTensorType>(arg.getType()))
+        bindDims(init.getType(), arg.getType());
+      this->op(Code::ShareValue, {current.back(), hostValue(init)});
+      continue;
+    }
     int64_t c = buffer(arg), n = newBuffer();
     current.push_back(c);
     next.push_back(n);
@@ -206,14 +217,20 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
       this->op(Code::Copy, {slice, buffer(value), bytes});
     }
     for (auto [k, value] : llvm::enumerate(yield.getValues().take_front(carried))) {
+      if (isHostValue(value.getType())) {
+        this->op(Code::ShareValue, {next[k], hostValue(value)});
+        continue;
+      }
       int64_t bytes = bytesRegister(value.getType());
       if (!plan.carried.count(block.getArgument(k)))
         this->op(Code::Alloc, {next[k], bytes});
       this->op(Code::Copy, {next[k], buffer(value), bytes});
     }
     for (int64_t k = 0; k < carried; ++k) {
-      bindDims(yield.getValues()[k].getType(), block.getArgument(k).getType());
-      this->op(Code::Swap, {current[k], next[k]});
+      Type type = block.getArgument(k).getType();
+      if (isa<RankedTensorType>(type))
+        bindDims(yield.getValues()[k].getType(), type);
+      this->op(isHostValue(type) ? Code::ShareValue : Code::Swap, {current[k], next[k]});
     }
     if (yield.getCondition())
       this->op(Code::Move, {condition, scalar(yield.getCondition())});
@@ -226,7 +243,13 @@ LogicalResult ProgramBuilder::loop(LoopOp op) {
   if (int64_t(op.getCount()) >= 0)
     this->op(Code::Move, {symbolRegister(op.getCount()), iteration});
   for (int64_t k = 0; k < carried; ++k) {
-    bindDims(block.getArgument(k).getType(), op.getResult(k).getType());
+    Type type = op.getResult(k).getType();
+    if (isa<RankedTensorType>(type))
+      bindDims(block.getArgument(k).getType(), type);
+    if (isHostValue(type)) {
+      this->op(Code::ShareValue, {hostValue(op.getResult(k)), current[k]});
+      continue;
+    }
     this->op(Code::View, {buffer(op.getResult(k)), current[k], imm(0), bytesRegister(op.getResult(k).getType())});
   }
   return success();
@@ -318,17 +341,9 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
         bool isString = !zip.getKeys().empty() && isa<StringAttr>(zip.getKeys()[0]);
         for (Attribute key : zip.getKeys())
           keys.push_back(isString ? text(cast<StringAttr>(key).getValue()) : cast<IntegerAttr>(key).getInt());
-        OpBuilder b(context);
-        auto type = RankedTensorType::get({int64_t(keys.size())}, b.getI64Type());
-        auto attr = DenseElementsAttr::get(type, ArrayRef<int64_t>(keys));
         words.push_back(int64_t(isString ? DType::String : DType::I64));
-        words.push_back(constantBuffer(attr, type, {}));
-        words.push_back(keys.size());
-        Words full = {int64_t(HostOpCode::ZipMap), text("ZipMap"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
+        arrayOperand(words, keys);
+        hostOp(HostOpCode::ZipMap, "ZipMap", words);
         return success();
       })
       .Case([&](StringLookupOp lookup) {
@@ -337,15 +352,8 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
         SmallVector<int64_t> offsets;
         for (Attribute s : lookup.getTable())
           offsets.push_back(text(cast<StringAttr>(s).getValue()));
-        OpBuilder b(context);
-        auto type = RankedTensorType::get({int64_t(offsets.size())}, b.getI64Type());
-        words.push_back(constantBuffer(DenseElementsAttr::get(type, ArrayRef<int64_t>(offsets)), type, {}));
-        words.push_back(offsets.size());
-        Words full = {int64_t(HostOpCode::StringLookup), text("StringLookup"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
+        arrayOperand(words, offsets);
+        hostOp(HostOpCode::StringLookup, "StringLookup", words);
         return success();
       })
       .Case([&](TopKOp topk) {
@@ -356,11 +364,7 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
         tensorOperand(words, topk.getValues());
         tensorOperand(words, topk.getIndices());
         words.insert(words.end(), {int64_t(topk.getAxis()), topk.getLargest(), topk.getSorted()});
-        Words full = {int64_t(HostOpCode::TopK), text("TopK"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
+        hostOp(HostOpCode::TopK, "TopK", words);
         return success();
       })
       .Case([&](NonZeroOp nonZero) {
@@ -368,13 +372,10 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
         tensorOperand(words, nonZero.getX());
         words.push_back(buffer(nonZero.getResult()));
         words.push_back(symbolRegister(nonZero.getCount()));
-        Words full = {int64_t(HostOpCode::NonZero), text("NonZero"), int64_t(words.size())};
-        full.insert(full.end(), words.begin(), words.end());
-        flush();
-        emit(body, Code::HostOp, full);
-        program.usesHostOps = true;
+        hostOp(HostOpCode::NonZero, "NonZero", words);
         return success();
       })
+      .Case([&](HostCallOp call) { return hostCall(call); })
       .Case<scf::YieldOp, LoopYieldOp>([&](auto) { return success(); })
       .Case([&](func::ReturnOp ret) { return returnOp(ret); })
       .Default([&](Operation *other) {

@@ -114,12 +114,16 @@ private:
     for (mlir::AffineExpr dim : getDims(type))
       words.push_back(reg(dim));
   }
-  int64_t hostValue(mlir::Value v) {
-    auto [it, isNew] = hostValues.try_emplace(v, 0);
-    if (isNew)
-      it->second = hostValueCount++;
-    return it->second;
+  /// Strings, sequences, maps and optionals.
+  static bool isHostValue(mlir::Type type) {
+    auto tensor = llvm::dyn_cast<mlir::RankedTensorType>(type);
+    return tensor ? llvm::isa<StringType>(tensor.getElementType()) : !type.isInteger(1);
   }
+  int64_t hostValue(mlir::Value v);
+  /// A constant vector of int64, as a buffer and its count.
+  void arrayOperand(Words &words, llvm::ArrayRef<int64_t> values);
+  void hostOp(artifact::HostOpCode code, llvm::StringRef name, llvm::ArrayRef<int64_t> words);
+  mlir::LogicalResult hostCall(HostCallOp op);
   int64_t scalar(mlir::Value v);
 
   //--- the walk

@@ -157,6 +157,7 @@ enum class Op : int64_t {
   HostOp,     // nHostOp, nText, nWords, word...   see HostOpCode; the words' meaning is the op's
   OutputValue, // v, nOutput               a host value becomes an output
   InputValue,  // v, nInput
+  ShareValue, // v, v                      the first becomes the second
   Plan,       // rTotal, nCount, then for each buffer rOffset, rBytes, nBegin, nEnd
               //                           offsets in an arena of rTotal bytes: buffers in use at one position do not
               //                           overlap. A plan is kept from run to run while it covers the sizes.
@@ -179,8 +180,33 @@ enum class HostOpCode : int64_t {
   /// StringLookup: a string tensor's elements by index: vOut, T indices(I64), A table
   /// -> a string tensor (host value) of the indices' shape.
   StringLookup = 4,
+  // The rest are called in one form: results, operands, integers, texts.
+  //   count, results: 0 vOut, nRank, rDim(out)...   a host value; the dims are those of a tensor of strings
+  //                 | 1 T                           a tensor whose memory is there
+  //                 | 2 bOut, dtype, nRank, rDim(out)...  a tensor with memory from the pool
+  //   count, operands: 0 v | 1 T;   count, n...;   A texts (offsets into strings)
+  // Operands and integers are those of the ONNX op of that name.
+  SequenceConstruct = 5, SequenceInsert, SequenceErase, SequenceAt, SequenceLength,
+  SplitToSequence,    // integers: axis, keepdims
+  ConcatFromSequence, // integers: axis, new_axis
+  Optional, OptionalHasElement, OptionalGetElement,
+  StringConcat, StringEqual,
+  StringIndex,        // the place of each string among the texts
+  StringSplit,        // integers: maxsplit; texts: the delimiter
+  StringNormalizer,   // integers: case (0 none, 1 lower, 2 upper), is_case_sensitive; texts: stopwords
+  RegexFullMatch,     // integers: a program (runtime/host/Text.cpp)
+  TfIdfVectorizer,    // integers: mode, gram lengths, skips, lists (runtime/host/Text.cpp)
 };
-inline constexpr int64_t kHostOpCount = 5;
+inline constexpr int64_t kHostOpCount = 22;
+/// Names of the HostOpCodes from SequenceConstruct on, as smelt.host_call has them.
+inline constexpr const char *kHostCallNames[] = {
+    "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
+    "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement",
+    "StringConcat", "StringEqual", "StringIndex", "StringSplit", "StringNormalizer", "RegexFullMatch",
+    "TfIdfVectorizer",
+};
+static_assert(sizeof kHostCallNames / sizeof *kHostCallNames ==
+              kHostOpCount - static_cast<int64_t>(HostOpCode::SequenceConstruct));
 
 } // namespace smelt::artifact
 

@@ -221,6 +221,10 @@ int smelt_bind_input_value(smelt_context *context, size_t index, smelt_value *va
     if (port.rank >= 0 && value->rank != port.rank)
       return fail(err, SMELT_BAD_DATA, "input '%s' has rank %d, rank %d is wanted", port.name, value->rank,
                   port.rank);
+    Input &input = context->inputs[index];
+    input.rank = value->rank;
+    for (int32_t i = 0; i < value->rank; ++i)
+      input.dims[i] = value->dims[i];
   }
   context->inputs[index].isBound = true;
   context->inputs[index].value = ValueRef::share(value);

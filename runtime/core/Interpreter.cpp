@@ -430,6 +430,10 @@ int Interpreter::run() {
       w += 4 + w[3];
       break;
     }
+    case Op::ShareValue:
+      c.values[w[1]] = ValueRef::share(c.values[w[2]].get());
+      w += 3;
+      break;
     case Op::Plan: status = c.sizePlan.apply(w, r, err); w += 3 + 4 * w[2]; break;
     case Op::OutputValue:
       if (!c.values[w[1]])

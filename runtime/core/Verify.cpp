@@ -73,7 +73,8 @@ namespace {
 /// i input, o output, t text, k kernel, d scalar dtype for Read and Write,
 /// e any dtype, j jump target, R count and registers, B count and buffers,
 /// Y count and symbol registers, T tensor (b, dtype, rank, rDim...), A array
-/// (b, count), P count and buffers to plan (rOffset, rBytes, begin, end).
+/// (b, count), P count and buffers to plan (rOffset, rBytes, begin, end), G the
+/// form of a host call (HostOpCode).
 struct Signature {
   const char *name, *operands;
 };
@@ -88,7 +89,7 @@ constexpr Signature kSignatures[] = {
     {"Output", "boR"},    {"Alloc", "br"},       {"Free", "b"},        {"View", "bbrr"},
     {"Copy", "bbr"},      {"Swap", "bb"},        {"Read", "rbrd"},     {"Write", "brrd"},
     {"Segment", "c"},     {"Dispatch", "krrtYB"}, {"HostOp", ""},      {"OutputValue", "vo"},
-    {"InputValue", "vi"}, {"Plan", "rP"},
+    {"InputValue", "vi"}, {"ShareValue", "vv"},  {"Plan", "rP"},
 };
 constexpr int64_t kOpCount = sizeof kSignatures / sizeof *kSignatures;
 static_assert(kOpCount == static_cast<int64_t>(Op::Plan) + 1);
@@ -98,7 +99,11 @@ constexpr Signature kHostSignatures[] = {
     {"ZipMap", "vTeA"}, {"ToValue", "vT"},        {"TopK", "TTTccc"},
     {"NonZero", "Tbr"}, {"StringLookup", "vTA"},
 };
-static_assert(sizeof kHostSignatures / sizeof *kHostSignatures == kHostOpCount);
+constexpr int64_t kFirstCall = static_cast<int64_t>(HostOpCode::SequenceConstruct);
+static_assert(sizeof kHostSignatures / sizeof *kHostSignatures == kFirstCall);
+Signature hostSignature(int64_t op) {
+  return op < kFirstCall ? kHostSignatures[op] : Signature{kHostCallNames[op - kFirstCall], "G"};
+}
 
 class Verifier {
 public:
@@ -117,6 +122,7 @@ private:
   int port(Port &port);
   int instructions();
   int operands(const char *signature);
+  int hostCall();
   int extra(Op op, int64_t start);
   /// The next word into `word`, which must be in [0, limit).
   int next(const char *what, int64_t limit, int64_t &word);
@@ -282,6 +288,7 @@ int Verifier::operands(const char *signature) {
       code = list("register", p.registers, SMELT_MAX_RANK, count);
       break;
     case 'A': code = operands("bc"); break;
+    case 'G': code = hostCall(); break;
     case 'P':
       if ((code = next("a count", kMaxPlanned + 1, count)))
         return code;
@@ -296,6 +303,31 @@ int Verifier::operands(const char *signature) {
   return SMELT_OK;
 }
 
+/// Results, operands, integers and texts of a HostOpCode from kFirstCall on.
+int Verifier::hostCall() {
+  static const char *const results[] = {"v", "T", "be"}, *const inputs[] = {"v", "T"};
+  int64_t count, kind, rank;
+  for (auto [forms, kinds] : {std::pair(results, 3), std::pair(inputs, 2)}) {
+    if (int code = next("a count", kMaxOperands + 1, count))
+      return code;
+    for (int64_t i = 0; i < count; ++i) {
+      if (int code = next("a kind", kinds, kind))
+        return code;
+      if (int code = operands(forms[kind]))
+        return code;
+      if (forms == results && kind != 1)
+        if (int code = list("register", p.registers, SMELT_MAX_RANK, rank))
+          return code;
+    }
+  }
+  if (int code = next("a count", kMaxOperands + 1, count))
+    return code;
+  for (int64_t i = 0; i < count; ++i)
+    if (int code = operands("n"))
+      return code;
+  return operands("A");
+}
+
 /// What a signature cannot say.
 int Verifier::extra(Op op, int64_t start) {
   const int64_t *w = d.program + start;
@@ -303,8 +335,8 @@ int Verifier::extra(Op op, int64_t start) {
   case Op::InputDim: case Op::CheckDim: {
     const Port &input = p.inputs[w[2]];
     int64_t rank = input.rank < 0 ? SMELT_MAX_RANK : input.rank;
-    if (input.isValue() || w[3] >= rank)
-      return bad("a dim", w[3], input.isValue() ? 0 : rank);
+    if (input.kind != SMELT_TENSOR || w[3] >= rank)
+      return bad("a dim", w[3], input.kind != SMELT_TENSOR ? 0 : rank);
     break;
   }
   case Op::Const: {
@@ -355,13 +387,13 @@ int Verifier::instructions() {
       int64_t hostOp, count;
       if (int code = next("host op", kHostOpCount, hostOp))
         return code;
-      opName = kHostSignatures[hostOp].name;
+      opName = hostSignature(hostOp).name;
       if (int code = operands("t"))
         return code;
       if (int code = next("a count", end - at, count))
         return code;
       int64_t wanted = at + count;
-      if (int code = operands(kHostSignatures[hostOp].operands))
+      if (int code = operands(hostSignature(hostOp).operands))
         return code;
       if (at != wanted)
         return fail(err, SMELT_BAD_DATA, "bad program: %s at word %lld has %lld words, %lld are wanted",

@@ -144,4 +144,9 @@ int stringLookup(HostOpCall &call) {
 
 extern "C" __attribute__((visibility("default"))) const smelt::rt::HostOpTable smelt_host_op_table = {
     smelt::artifact::kHostOpCount,
-    {smelt::rt::zipMap, smelt::rt::toValue, smelt::rt::topK, smelt::rt::nonZero, smelt::rt::stringLookup}};
+    {smelt::rt::zipMap, smelt::rt::toValue, smelt::rt::topK, smelt::rt::nonZero, smelt::rt::stringLookup,
+     smelt::rt::sequenceConstruct, smelt::rt::sequenceInsert, smelt::rt::sequenceErase, smelt::rt::sequenceAt,
+     smelt::rt::sequenceLength, smelt::rt::splitToSequence, smelt::rt::concatFromSequence,
+     smelt::rt::optionalConstruct, smelt::rt::optionalHasElement, smelt::rt::optionalGetElement,
+     smelt::rt::stringConcat, smelt::rt::stringEqual, smelt::rt::stringIndex, smelt::rt::stringSplit,
+     smelt::rt::stringNormalizer, smelt::rt::regexFullMatch, smelt::rt::tfIdfVectorizer}};

@@ -29,6 +29,7 @@ public:
   explicit Operands(HostOpCall &call) : call(call), at(call.words) {}
 
   int64_t word() { return *at++; }
+  const int64_t *position() const { return at; }
   int64_t &reg() { return call.context.registers[word()]; }
   Slot &buffer() { return call.context.buffers[word()]; }
   ValueRef &value() { return call.context.values[word()]; }
@@ -52,6 +53,25 @@ int topK(HostOpCall &call);
 int nonZero(HostOpCall &call);
 int zipMap(HostOpCall &call);
 int stringLookup(HostOpCall &call);
+
+// smelt.host_call (Call.h), by the ONNX op's name.
+int sequenceConstruct(HostOpCall &call);
+int sequenceInsert(HostOpCall &call);
+int sequenceErase(HostOpCall &call);
+int sequenceAt(HostOpCall &call);
+int sequenceLength(HostOpCall &call);
+int splitToSequence(HostOpCall &call);
+int concatFromSequence(HostOpCall &call);
+int optionalConstruct(HostOpCall &call);
+int optionalHasElement(HostOpCall &call);
+int optionalGetElement(HostOpCall &call);
+int stringConcat(HostOpCall &call);
+int stringEqual(HostOpCall &call);
+int stringIndex(HostOpCall &call);
+int stringSplit(HostOpCall &call);
+int stringNormalizer(HostOpCall &call);
+int regexFullMatch(HostOpCall &call);
+int tfIdfVectorizer(HostOpCall &call);
 
 } // namespace smelt::rt
 

@@ -99,7 +99,7 @@ TEST(Verify, OperandsAreInRange) {
     std::vector<int64_t> words;
     const char *message;
   } cases[] = {
-      {{99}, "an opcode 99, it must be in 0..41"},
+      {{99}, "an opcode 99, it must be in 0..42"},
       {{int64_t(Op::Move), 0, 5}, "word 25 (Move) holds register 5, it must be in 0..4"},
       {{int64_t(Op::Move), -1, 0}, "register -1"},
       {{int64_t(Op::Free), 3}, "buffer 3"},

@@ -77,6 +77,12 @@ mlir::Value moveAxis(NodeImport &n, mlir::Value x, int64_t from, int64_t to);
 mlir::Value sliceAxis(NodeImport &n, mlir::Value x, int64_t axis, mlir::AffineExpr start, mlir::AffineExpr size,
                       int64_t step = 1);
 
+//--- strings (Strings.cpp)
+bool isString(NodeImport &n, mlir::Value x);
+mlir::Value stringEqual(NodeImport &n, mlir::Value x, mlir::Value y);
+/// The place of each string among the keys, i64; their number when it is none of them.
+mlir::FailureOr<mlir::Value> stringIndex(NodeImport &n, mlir::Value x, std::vector<std::string> keys);
+
 //--- windows
 struct Window {
   llvm::SmallVector<int64_t> kernel, strides, dilations;

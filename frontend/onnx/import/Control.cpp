@@ -211,6 +211,9 @@ FailureOr<std::optional<SmallVector<Value>>> Importer::importIf(const Node &node
       return std::optional<SmallVector<Value>>();
     }
     auto joined = finishIf(shell, *types, results[0], results[1]);
+    for (auto [value, a, b] : llvm::zip(joined, results[0], results[1]))
+      if (elementRanks.count(a) && elementRanks.count(b))
+        elementRanks[value] = joinRanks(elementRanks[a], elementRanks[b]);
     values.clear();
     return std::optional(std::move(joined));
   };

@@ -19,7 +19,20 @@ namespace smelt::onnx {
 
 inline llvm::StringRef ref(std::string_view text) { return {text.data(), text.size()}; }
 
-/// If, Loop and Scan.
+/// What is known of the rank of a sequence's or optional's elements: a rank, or
+/// that there are none yet, or that they may differ.
+inline constexpr int64_t kNoElements = -2, kSomeRank = -1;
+int64_t joinRanks(int64_t a, int64_t b);
+inline SequenceType sequenceOf(mlir::Type elementType) {
+  return SequenceType::get(elementType.getContext(), mlir::UnrankedTensorType::get(elementType));
+}
+/// A sequence as an optional, and out of one: a run-time status when it is empty.
+mlir::Value wrapOptional(mlir::OpBuilder &b, mlir::Location loc, mlir::Value sequence);
+mlir::Value takeOptional(mlir::OpBuilder &b, mlir::Location loc, mlir::Value optional);
+/// The number of elements, a 0-d i64 tensor.
+mlir::Value sequenceLength(NodeImport &n, mlir::Value sequence);
+
+/// If, Loop, Scan and SequenceMap.
 bool isControl(const Node &node);
 
 /// Names of one graph; `parent` is the graph around it, or what stood before
@@ -61,6 +74,8 @@ public:
   mlir::Type elementType(DType dtype, const Scope *scope);
   /// Type of an input; unknown dims become symbols `name.dimN`.
   mlir::Type valueType(const ValueInfo &info, const TypeInfo &type, const Scope *scope);
+  /// Type of a sequence, optional or map; `rank` becomes that of the tensors in it.
+  mlir::Type hostType(const TypeInfo &type, const Scope *scope, int64_t &rank);
   mlir::Value constant(const Tensor &tensor, mlir::OpBuilder &b, mlir::Location loc, const Scope *scope);
   /// A contradiction between what the model declares and what was found is an error.
   mlir::LogicalResult checkDeclared(const ValueInfo &info, mlir::Value value, const Scope *scope);
@@ -85,6 +100,7 @@ public:
                                                                           mlir::OpBuilder &b);
   mlir::LogicalResult importLoop(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult importScan(const Node &node, Env &env, mlir::OpBuilder &b);
+  mlir::LogicalResult importSequenceMap(const Node &node, Env &env, mlir::OpBuilder &b);
   /// A condition that constants, sizes or an enclosing branch decide.
   std::optional<bool> decide(mlir::Value condition);
   /// The condition (a tensor of one bool) as a host scalar.
@@ -96,10 +112,20 @@ public:
   DimSymbols symbols;
   SymbolicValues values;
   int64_t forks = 0;
+  llvm::DenseMap<mlir::Value, int64_t> elementRanks; // of sequences and optionals
 
 private:
-  struct LoopSpec;
-  struct LoopPass;
+  /// What a loop is made of, and what one pass of its body gives.
+  struct LoopSpec {
+    const Node &node;
+    std::optional<mlir::AffineExpr> trip; // absent: unbounded
+    mlir::Value condition;                // i1, absent: true
+    llvm::SmallVector<mlir::Value> inits;
+  };
+  struct LoopPass {
+    mlir::Value condition; // a tensor; null: true
+    llvm::SmallVector<mlir::Value> carried, scans;
+  };
   struct ScanAxes {
     llvm::SmallVector<int64_t> inputAxes, outputAxes;
     llvm::SmallVector<bool> inputReverse, outputReverse;

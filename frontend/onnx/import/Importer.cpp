@@ -81,7 +81,7 @@ Location Importer::location(StringRef name, StringRef kind, const Scope *scope) 
 Importer::Importer(const Model &model, ModuleOp module, const ImportOptions &options, std::vector<Error> &errors)
     : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors) {
   for (ArrayRef<OpRow> rows : {mathOps(), reduceOps(), contractOps(), tensorOps(), shapeOps(), indexOps(), resizeOps(), lossOps(), nnOps(), quantizeOps(),
-                               recurrentOps(), mlOps(), microsoftOps(), legacyOps()})
+                               recurrentOps(), mlOps(), microsoftOps(), legacyOps(), sequenceOps(), stringOps()})
     for (const OpRow &row : rows)
       registry[(row.domain + ":" + row.opType).str()].push_back(&row);
   for (auto &entry : registry)
@@ -89,7 +89,7 @@ Importer::Importer(const Model &model, ModuleOp module, const ImportOptions &opt
 }
 
 bool isControl(const Node &node) {
-  return node.domain.empty() && (node.opType == "If" || node.opType == "Loop" || node.opType == "Scan");
+  return node.domain.empty() && (node.opType == "If" || node.opType == "Loop" || node.opType == "Scan" || node.opType == "SequenceMap");
 }
 
 const OpRow *Importer::find(const Node &node) const {
@@ -209,6 +209,8 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
     return importLoop(node, env, b);
   if (node.domain.empty() && node.opType == "Scan")
     return importScan(node, env, b);
+  if (node.domain.empty() && node.opType == "SequenceMap")
+    return importSequenceMap(node, env, b);
 
   const OpRow *row = find(node);
   SmallVector<Value> inputs;
@@ -228,7 +230,7 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
       return report(node, "input " + Twine(i) + " is missing, want at least " + Twine(int(row->minInputs)),
                     "onnx.arity", kExitInvalid);
   for (auto [i, value] : llvm::enumerate(inputs))
-    if (value && !isa<RankedTensorType>(value.getType()))
+    if (value && !row->takesValues && !isa<RankedTensorType>(value.getType()))
       return report(node, "input " + Twine(i) + " is not a tensor", "onnx.unsupported", kExitUnsupported);
 
   NodeImport n(*this, node, inputs, b, location(node));
@@ -345,6 +347,10 @@ LogicalResult Importer::run() {
   Block *entry = func.addEntryBlock();
   for (auto [info, arg] : llvm::zip(inputs, entry->getArguments())) {
     arg.setLoc(location(ref(info->name), "Input", graph.scope));
+    if (int64_t rank = kSomeRank; !isa<RankedTensorType>(arg.getType())) {
+      (void)hostType(info->type, graph.scope, rank);
+      elementRanks[arg] = rank;
+    }
     env->values[ref(info->name)] = arg;
   }
   b.setInsertionPointToStart(entry);

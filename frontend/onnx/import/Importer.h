@@ -200,11 +200,12 @@ struct OpRow {
   int64_t since;
   int8_t minInputs, maxInputs; // -1: any number
   ImportFn fn;
+  bool takesValues = false; // sequences and optionals too; else inputs are tensors
 };
 
 /// One per family file: Math.cpp, Reduce.cpp, Contract.cpp, Tensor.cpp, Shape.cpp, Index.cpp, Resize.cpp, Loss.cpp,
-/// NN.cpp, Quantize.cpp, Recurrent.cpp, ML.cpp, Microsoft.cpp, Legacy.cpp.
-/// If, Loop and Scan are the importer's own (Control.cpp).
+/// NN.cpp, Quantize.cpp, Recurrent.cpp, ML.cpp, Microsoft.cpp, Legacy.cpp, Sequences.cpp.
+/// If, Loop, Scan and SequenceMap are the importer's own (Control.cpp, Loop.cpp, Sequences.cpp).
 llvm::ArrayRef<OpRow> mathOps();
 llvm::ArrayRef<OpRow> reduceOps();
 llvm::ArrayRef<OpRow> contractOps();
@@ -219,6 +220,8 @@ llvm::ArrayRef<OpRow> recurrentOps();
 llvm::ArrayRef<OpRow> mlOps();
 llvm::ArrayRef<OpRow> microsoftOps();
 llvm::ArrayRef<OpRow> legacyOps();
+llvm::ArrayRef<OpRow> sequenceOps();
+llvm::ArrayRef<OpRow> stringOps();
 
 } // namespace smelt::onnx
 

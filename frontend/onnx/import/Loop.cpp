@@ -15,18 +15,6 @@ using namespace mlir;
 
 namespace smelt::onnx {
 
-/// What a loop is made of, and what one pass of its body gives.
-struct Importer::LoopSpec {
-  const Node &node;
-  std::optional<AffineExpr> trip; // absent: unbounded
-  Value condition;                // i1, absent: true
-  SmallVector<Value> inits;
-};
-struct Importer::LoopPass {
-  Value condition; // a tensor; null: true
-  SmallVector<Value> carried, scans;
-};
-
 /// Does the expression use a symbol with an id from `first` on that is bound
 /// inside of the loop? Derived symbols are judged by what they are made of.
 static bool isLocal(DimSymbols &symbols, AffineExpr expr, int64_t first) {
@@ -49,10 +37,12 @@ FailureOr<SmallVector<Value>> Importer::buildLoop(const LoopSpec &spec, OpBuilde
   auto idOf = [](AffineExpr symbol) { return int64_t(cast<AffineSymbolExpr>(symbol).getPosition()); };
 
   SmallVector<Type> types;
+  SmallVector<int64_t> ranks; // of the elements of carried sequences
+  llvm::SmallDenseSet<int64_t> isFilled;
   for (Value init : spec.inits) {
-    if (!isa<RankedTensorType>(init.getType()))
-      return report(spec.node, "a carried value is not a tensor", "onnx.unsupported", kExitUnsupported);
     types.push_back(init.getType());
+    auto it = elementRanks.find(init);
+    ranks.push_back(it == elementRanks.end() ? kSomeRank : it->second);
   }
   while (true) {
     int64_t firstLocal = idOf(iteration);
@@ -60,8 +50,8 @@ FailureOr<SmallVector<Value>> Importer::buildLoop(const LoopSpec &spec, OpBuilde
                                spec.trip ? DimsAttr::get(context, ArrayRef<AffineExpr>(*spec.trip)) : DimsAttr(),
                                b.getI64IntegerAttr(idOf(iteration)), b.getI64IntegerAttr(-1));
     Block &block = loop.getBody().emplaceBlock();
-    for (Type type : types)
-      block.addArgument(type, loc);
+    for (auto [type, rank] : llvm::zip(types, ranks))
+      elementRanks[block.addArgument(type, loc)] = rank;
     OpBuilder inner = OpBuilder::atBlockEnd(&block);
     values.clear();
     auto pass = body(inner, iteration, block.getArguments());
@@ -74,13 +64,26 @@ FailureOr<SmallVector<Value>> Importer::buildLoop(const LoopSpec &spec, OpBuilde
     // Sizes that an iteration changes become symbols.
     bool changed = false;
     for (auto [i, value] : llvm::enumerate(pass->carried)) {
-      auto have = cast<RankedTensorType>(types[i]);
+      // An optional that the body fills stays one while the loop runs.
+      if (auto optional = dyn_cast<OptionalType>(types[i]); optional && optional.getElementType() == value.getType()) {
+        isFilled.insert(i);
+        Value filled = value;
+        value = wrapOptional(inner, loc, filled);
+      }
+      auto have = dyn_cast<RankedTensorType>(types[i]);
+      if (!have && value.getType() == types[i]) {
+        auto it = elementRanks.find(value);
+        int64_t rank = joinRanks(ranks[i], it == elementRanks.end() ? kSomeRank : it->second);
+        changed |= rank != ranks[i];
+        ranks[i] = rank;
+        continue;
+      }
       auto next = dyn_cast<RankedTensorType>(value.getType());
-      if (!next || next.getRank() != have.getRank() || next.getElementType() != have.getElementType()) {
+      if (!have || !next || next.getRank() != have.getRank() || next.getElementType() != have.getElementType()) {
         std::string text;
-        llvm::raw_string_ostream(text) << "carried value " << i << " changes from " << have << " to "
+        llvm::raw_string_ostream(text) << "carried value " << i << " changes from " << types[i] << " to "
                                        << value.getType() << " in an iteration, want one element type and rank";
-        bool isRank = next && next.getElementType() == have.getElementType();
+        bool isRank = have && next && next.getElementType() == have.getElementType();
         return report(spec.node, text, "onnx.loop-carried", isRank ? kExitUnsupported : kExitInvalid);
       }
       SmallVector<AffineExpr> dims = getDims(have);
@@ -112,11 +115,15 @@ FailureOr<SmallVector<Value>> Importer::buildLoop(const LoopSpec &spec, OpBuilde
     };
     SmallVector<Value> yields;
     for (auto [i, type] : llvm::enumerate(types)) {
+      yields.push_back(pass->carried[i]);
+      if (!isa<RankedTensorType>(type)) {
+        results.push_back(type);
+        continue;
+      }
       SmallVector<AffineExpr> dims = getDims(type);
       for (auto [d, dim] : llvm::enumerate(dims))
         dim = outside(dim, label + ".out" + Twine(i) + ".dim" + Twine(d));
       results.push_back(getTensorType(dims, cast<RankedTensorType>(type).getElementType()));
-      yields.push_back(pass->carried[i]);
     }
     for (auto [i, value] : llvm::enumerate(pass->scans)) {
       auto slice = dyn_cast<RankedTensorType>(value.getType());
@@ -132,9 +139,17 @@ FailureOr<SmallVector<Value>> Importer::buildLoop(const LoopSpec &spec, OpBuilde
     auto final = LoopOp::create(b, loc, results, spec.condition, spec.inits, loop.getTripAttr(), loop.getIterationAttr(),
                                 b.getI64IntegerAttr(byTripOnly ? -1 : idOf(count)));
     final.getBody().takeBody(loop.getBody());
+    for (auto [result, rank] : llvm::zip(final.getResults(), ranks))
+      elementRanks[result] = rank;
     loop.erase();
     values.clear();
-    return SmallVector<Value>(final.getResults());
+    SmallVector<Value> out(final.getResults());
+    for (int64_t i : isFilled) {
+      int64_t rank = ranks[i];
+      out[i] = takeOptional(b, loc, out[i]);
+      elementRanks[out[i]] = rank;
+    }
+    return out;
   }
 }
 
@@ -208,8 +223,9 @@ LogicalResult Importer::importLoop(const Node &node, Env &env, OpBuilder &b) {
     llvm::append_range(given, args);
     for (auto [info, value] : llvm::zip(graph->inputs, given)) {
       // The iteration number may be declared [1] in old models.
-      if (info.type.kind == TypeInfo::Kind::Tensor && info.type.ranked && info.type.dims.size() == 1 &&
-          cast<RankedTensorType>(value.getType()).getRank() == 0)
+      if (auto given = dyn_cast<RankedTensorType>(value.getType());
+          given && info.type.kind == TypeInfo::Kind::Tensor && info.type.ranked && info.type.dims.size() == 1 &&
+          given.getRank() == 0)
         value = body.reshape(value, {body.num(1)});
       own->values[ref(info.name)] = value;
     }

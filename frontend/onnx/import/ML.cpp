@@ -8,6 +8,7 @@
 // results: labels looked up by index, keys of maps.
 //
 //===----------------------------------------------------------------------===//
+#include "frontend/onnx/import/Graph.h"
 #include "frontend/onnx/import/Trees.h"
 #include <cmath>
 
@@ -302,30 +303,68 @@ static LogicalResult importLabelEncoder(NodeImport &n) {
     for (size_t i = 0; i < stringValues.size(); ++i)
       intKeys.push_back(i);
   }
-  if (isa<StringType>(n.elem(x)) || n.has("keys_strings"))
-    return n.unsupported("LabelEncoder with keys of strings");
-  if (n.has("keys_tensor") || n.has("values_tensor"))
-    return n.unsupported("LabelEncoder with keys_tensor or values_tensor");
-  size_t keys = isa<FloatType>(n.elem(x)) ? floatKeys.size() : intKeys.size();
-  size_t values = std::max({floatValues.size(), intValues.size(), stringValues.size()});
+  bool isText = isString(n, x);
+  std::vector<std::string> stringKeys = n.strings("keys_strings");
+  const Tensor *keyTensor = n.tensor("keys_tensor"), *valueTensor = n.tensor("values_tensor");
+  auto textsOf = [](const Tensor *tensor) {
+    std::vector<std::string> texts;
+    for (std::string_view text : tensor->strings)
+      texts.emplace_back(text);
+    return texts;
+  };
+  if (keyTensor && isText)
+    stringKeys = textsOf(keyTensor);
+  if (valueTensor && valueTensor->dtype == DType::String)
+    stringValues = textsOf(valueTensor);
+  size_t keys = isText ? stringKeys.size() : keyTensor ? keyTensor->elements() : isa<FloatType>(n.elem(x)) ? floatKeys.size() : intKeys.size();
+  size_t values = std::max({floatValues.size(), intValues.size(), stringValues.size(), size_t(valueTensor ? valueTensor->elements() : 0)});
   if (keys == 0 || keys != values)
     return n.error("LabelEncoder has " + Twine(keys) + " keys of the input's type and " + Twine(values) +
                    " values, want equal numbers");
   if (keys > maxKeys)
     return n.unsupported("LabelEncoder of " + Twine(keys) + " keys, want " + Twine(maxKeys) + " at most");
-  Value table = isa<FloatType>(n.elem(x)) ? floats(n, floatKeys, {int64_t(keys)}, n.elem(x))
-                                          : n.cast(createInts(n.b, n.loc, intKeys), n.elem(x));
-  int64_t last = n.rank(x);
-  Value hit = n.cast(n.cmp(CmpKind::eq, n.unsqueeze(x, {last}), table), n.b.getI32Type());
-  if (!hit)
-    return failure();
-  Value at = make<ArgReduceOp>(n, n.dims(x), n.b.getI64Type(), hit, last, true);
-  Value found = n.cmp(CmpKind::ne, n.reduce(ReduceKind::max, hit, {last}, false), n.scalar(n.b.getI32Type(), 0));
+  auto constantVector = [&](const Tensor &tensor) {
+    Value constant = n.importer.constant(tensor, n.b, n.loc, n.node.scope);
+    return constant ? n.reshape(constant, {n.num(tensor.elements())}) : Value();
+  };
   // One more entry of the table is the default.
-  Value index = n.select(found, at, n.scalar(n.b.getI64Type(), double(keys)));
+  Value index;
+  if (isText) {
+    auto found = stringIndex(n, x, stringKeys);
+    if (failed(found))
+      return failure();
+    index = *found;
+  } else {
+    Value table = keyTensor                   ? constantVector(*keyTensor)
+                  : isa<FloatType>(n.elem(x)) ? floats(n, floatKeys, {int64_t(keys)}, n.elem(x))
+                                              : n.cast(createInts(n.b, n.loc, intKeys), n.elem(x));
+    if (!table || failed(n.sameElementType({x, table})))
+      return failure();
+    int64_t last = n.rank(x);
+    Value hit = n.cast(n.cmp(CmpKind::eq, n.unsqueeze(x, {last}), table), n.b.getI32Type());
+    if (!hit)
+      return failure();
+    Value at = make<ArgReduceOp>(n, n.dims(x), n.b.getI64Type(), hit, last, true);
+    Value found = n.cmp(CmpKind::ne, n.reduce(ReduceKind::max, hit, {last}, false), n.scalar(n.b.getI32Type(), 0));
+    index = n.select(found, at, n.scalar(n.b.getI64Type(), double(keys)));
+  }
+  const Tensor *defaultTensor = n.tensor("default_tensor");
+  if (defaultTensor && defaultTensor->elements() != 1)
+    return n.error("default_tensor has " + Twine(defaultTensor->elements()) + " elements, want 1");
+  if (valueTensor && valueTensor->dtype != DType::String) {
+    Value table = constantVector(*valueTensor);
+    if (!table)
+      return failure();
+    Value fallback = defaultTensor ? constantVector(*defaultTensor)
+                                   : n.reshape(like(n, table, isa<FloatType>(n.elem(table)) ? -0.0 : -1), {n.num(1)});
+    if (!fallback || failed(n.sameElementType({table, fallback})))
+      return failure();
+    return n.set(0, make<GatherOp>(n, n.dims(x), n.elem(table), n.concat({table, fallback}, 0), index, 0));
+  }
   ClassLabels labels;
   if (!stringValues.empty()) {
-    stringValues.push_back(n.s("default_string", "_Unused"));
+    stringValues.push_back(defaultTensor && !defaultTensor->strings.empty() ? std::string(defaultTensor->strings[0])
+                                                                            : n.s("default_string", "_Unused"));
     labels.strings = stringValues;
     return n.set(0, lookUp(n, labels, index));
   }

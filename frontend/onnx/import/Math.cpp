@@ -8,7 +8,7 @@
 // test/frontend/import/math*.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/import/Importer.h"
+#include "frontend/onnx/import/Compose.h"
 
 using namespace mlir;
 
@@ -274,6 +274,8 @@ template <typename OpTy> static LogicalResult bitwise(NodeImport &n) {
 
 template <CmpKind kind> static LogicalResult compare(NodeImport &n) {
   Value x = n.in(0), y = rightOperand(n);
+  if (kind == CmpKind::eq && y && isString(n, x) && isString(n, y))
+    return n.set(0, stringEqual(n, x, y));
   if (!y || failed(wantNumber(n, x)) || failed(n.sameElementType({x, y})))
     return failure();
   return n.set(0, n.cmp(kind, x, y));

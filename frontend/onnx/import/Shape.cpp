@@ -403,7 +403,7 @@ ArrayRef<OpRow> shapeOps() {
       {"", "Squeeze", 1, 1, 2, squeeze},
       {"", "Unsqueeze", 1, 1, 2, unsqueeze},
       {"", "Expand", 8, 2, 2, expand},
-      {"", "Identity", 1, 1, 1, identity},
+      {"", "Identity", 1, 1, 1, identity, true},
       {"", "Dropout", 1, 1, 3, dropout},
   };
   return rows;

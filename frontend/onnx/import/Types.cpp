@@ -136,34 +136,44 @@ LogicalResult Importer::applyOverrides() {
   return success();
 }
 
+Type Importer::hostType(const TypeInfo &type, const Scope *scope, int64_t &rank) {
+  MLIRContext *context = module.getContext();
+  if (type.kind == TypeInfo::Kind::Tensor) { // the elements may have any shape
+    rank = type.ranked ? int64_t(type.dims.size()) : kSomeRank;
+    Type element = elementType(type.elem, scope);
+    return element ? Type(UnrankedTensorType::get(element)) : Type();
+  }
+  Type inner = type.inner ? hostType(*type.inner, scope, rank) : Type();
+  if (!inner) {
+    if (errors.empty())
+      (void)report(scope, "a sequence, optional or map without its elements' type", "onnx.value-type", kExitInvalid);
+    return {};
+  }
+  switch (type.kind) {
+  case TypeInfo::Kind::Sequence: return SequenceType::get(context, inner);
+  case TypeInfo::Kind::Optional: return OptionalType::get(context, inner);
+  case TypeInfo::Kind::Map: {
+    Type key = elementType(type.elem, scope);
+    return key ? Type(MapType::get(context, key, inner)) : Type();
+  }
+  default:
+    (void)report(scope, "a value of a type that is not supported", "onnx.value-type", kExitUnsupported);
+    return {};
+  }
+}
+
 Type Importer::valueType(const ValueInfo &info, const TypeInfo &type, const Scope *scope) {
   MLIRContext *context = module.getContext();
   auto refuse = [&](const Twine &message) {
     (void)report(scope, "value '" + ref(info.name) + "' " + message, "onnx.value-type", kExitUnsupported);
     return Type();
   };
-  auto inner = [&]() -> Type {
-    if (!type.inner)
-      return {};
-    // An element of a sequence may have any shape.
-    if (type.inner->kind == TypeInfo::Kind::Tensor && !type.inner->ranked) {
-      Type element = elementType(type.inner->elem, scope);
-      return element ? Type(UnrankedTensorType::get(element)) : Type();
-    }
-    return valueType(info, *type.inner, scope);
-  };
   switch (type.kind) {
-  case TypeInfo::Kind::Sequence: {
-    Type element = inner();
-    return element ? Type(SequenceType::get(context, element)) : Type();
-  }
-  case TypeInfo::Kind::Optional: {
-    Type element = inner();
-    return element ? Type(OptionalType::get(context, element)) : Type();
-  }
+  case TypeInfo::Kind::Sequence:
+  case TypeInfo::Kind::Optional:
   case TypeInfo::Kind::Map: {
-    Type key = elementType(type.elem, scope), element = inner();
-    return key && element ? Type(MapType::get(context, key, element)) : Type();
+    int64_t rank = kSomeRank;
+    return hostType(type, scope, rank);
   }
   case TypeInfo::Kind::None: return refuse("has no type");
   case TypeInfo::Kind::SparseTensor: return refuse("is a sparse tensor, want a dense one");
