@@ -54,13 +54,15 @@ double estimateFlops(Operation *op) {
       })
       .Case([](ConvOp conv) {
         double perOutput = 2;
-        for (AffineExpr dim : ArrayRef(getDims(conv.getW().getType())).drop_front())
+        SmallVector<AffineExpr> window = getDims(conv.getW().getType());
+        for (AffineExpr dim : ArrayRef(window).drop_front())
           perOutput *= estimateSize(dim);
         return perOutput * elements(conv.getType());
       })
       .Case([](ConvTransposeOp conv) {
         double perInput = 2;
-        for (AffineExpr dim : ArrayRef(getDims(conv.getW().getType())).drop_front())
+        SmallVector<AffineExpr> window = getDims(conv.getW().getType());
+        for (AffineExpr dim : ArrayRef(window).drop_front())
           perInput *= estimateSize(dim);
         return perInput * elements(conv.getX().getType());
       })

@@ -10,6 +10,7 @@ from docs import docs
 from headers import headers
 from layering import layering
 from lengths import lengths
+from lifetimes import lifetimes
 from passes import passes
 from words import words
 
@@ -39,6 +40,8 @@ CASES = [
     (headers, {"a.cpp": HEADER.format("b.cpp"), "b.py": "import x\n"}, 2),
     (headers, {"a.h": HEADER.format("a.h").replace(" - x", "")}, 1),
     (headers, {"a.h": HEADER.format("a.h").replace("SPDX", "")}, 1),
+    (lifetimes, {"a.cpp": "for (int x : xs)\nfor (int x : ArrayRef(xs).drop_front())\n"}, 0),
+    (lifetimes, {"a.cpp": "for (int x : ArrayRef(dims(v)).drop_front())\nfor (T x : llvm::ArrayRef(n.dims(v)))\n"}, 2),
     (words, {"a.md": "the framework/home page\n"}, 0),
     (words, {"a.md": "see /ho" + "me/me\nand ../sha" + "red/x\nTO" + "DO\n"}, 3),
     (docs, {"a.md": "[x](b.md) [y](https://z) ./dev test `--smelt-x`", "b.md": "",

@@ -49,7 +49,8 @@ struct Problem {
 
 /// May the batch dims be rows? When B has none, and A's have the result's sizes.
 bool canFlatten(MatMulOp op, const Problem &problem) {
-  for (AffineExpr dim : ArrayRef(getDims(op.getRhs().getType())).drop_back(2))
+  SmallVector<AffineExpr> rhs = getDims(op.getRhs().getType());
+  for (AffineExpr dim : ArrayRef(rhs).drop_back(2))
     if (asConstant(dim) != 1)
       return false;
   SmallVector<AffineExpr> lhs = getDims(op.getLhs().getType());

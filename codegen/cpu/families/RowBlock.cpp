@@ -134,14 +134,16 @@ static SmallVector<SmallVector<Value>> chooseKept(KernelOp kernel, const RowShap
 
 AffineExpr RowShape::rows() const {
   AffineExpr product = getAffineConstantExpr(1, full.getContext());
-  for (AffineExpr dim : ArrayRef(getDims(full)).take_front(lead))
+  SmallVector<AffineExpr> dims = getDims(full);
+  for (AffineExpr dim : ArrayRef(dims).take_front(lead))
     product = product * dim;
   return product;
 }
 
 AffineExpr RowShape::inner() const {
   AffineExpr product = getAffineConstantExpr(1, full.getContext());
-  for (AffineExpr dim : ArrayRef(getDims(full)).drop_front(lead))
+  SmallVector<AffineExpr> dims = getDims(full);
+  for (AffineExpr dim : ArrayRef(dims).drop_front(lead))
     product = product * dim;
   return product;
 }

@@ -44,7 +44,8 @@ static LogicalResult gemm(NodeImport &n) {
     if (n.opset() >= 7 || n.rank(v) <= 2)
       return v;
     AffineExpr columns = n.num(1);
-    for (AffineExpr dim : ArrayRef(n.dims(v)).drop_front())
+    SmallVector<AffineExpr> dims = n.dims(v);
+    for (AffineExpr dim : ArrayRef(dims).drop_front())
       columns = columns * dim;
     return n.reshape(v, {n.dims(v)[0], columns});
   };

@@ -13,6 +13,7 @@
 #define SMELT_FRONTEND_ONNX_IMPORT_GRAPH_H
 
 #include "frontend/onnx/import/Importer.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace smelt::onnx {
@@ -59,7 +60,9 @@ struct Frame {
 
 class Importer {
 public:
-  Importer(const Model &model, mlir::ModuleOp module, const ImportOptions &options, std::vector<Error> &errors);
+  /// `pinned`: dims that `all:?` leaves as the model says, by the name of their symbol.
+  Importer(const Model &model, mlir::ModuleOp module, const ImportOptions &options, const llvm::StringSet<> &pinned,
+           std::vector<Error> &errors);
 
   mlir::LogicalResult run();
 
@@ -87,6 +90,7 @@ public:
   mlir::Value lookup(std::string_view name, const Env &env, const Node &node);
   mlir::LogicalResult bindOutputs(const Node &node, llvm::ArrayRef<mlir::Value> outputs, Env &env);
   mlir::LogicalResult importNode(const Node &node, Env &env, mlir::OpBuilder &b);
+  void wantSizes(mlir::ValueRange inputs);
   mlir::LogicalResult initializers(const Graph &graph, Env &env, mlir::OpBuilder &b);
   /// Imports what the frames hold from `b` on; gives the root graph's outputs.
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> walk(llvm::SmallVector<Frame> frames, mlir::OpBuilder &b);
@@ -112,6 +116,8 @@ public:
   DimSymbols symbols;
   SymbolicValues values;
   int64_t forks = 0;
+  llvm::DenseMap<int64_t, std::string> freed; // symbols of dims that the model gives a size
+  llvm::SmallVector<std::string> wanted;      // of them, those that a node could not do with
   llvm::DenseMap<mlir::Value, int64_t> elementRanks; // of sequences and optionals
 
 private:
@@ -154,6 +160,7 @@ private:
   mlir::LogicalResult checkSize(const Node &node, mlir::Value value);
 
   std::vector<Error> &errors;
+  const llvm::StringSet<> &pinned;
   const uint64_t budget = defaultMemoryBudget();
   std::vector<std::unique_ptr<Env>> envs;
   llvm::SmallVector<std::pair<mlir::Value, bool>> facts;             // conditions of the enclosing branches

@@ -78,8 +78,9 @@ Location Importer::location(StringRef name, StringRef kind, const Scope *scope) 
 // The registry
 //===----------------------------------------------------------------------===//
 
-Importer::Importer(const Model &model, ModuleOp module, const ImportOptions &options, std::vector<Error> &errors)
-    : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors) {
+Importer::Importer(const Model &model, ModuleOp module, const ImportOptions &options,
+                   const llvm::StringSet<> &pinned, std::vector<Error> &errors)
+    : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors), pinned(pinned) {
   for (ArrayRef<OpRow> rows : {mathOps(), reduceOps(), contractOps(), tensorOps(), shapeOps(), indexOps(), resizeOps(), lossOps(), nnOps(), quantizeOps(),
                                recurrentOps(), mlOps(), microsoftOps(), legacyOps(), sequenceOps(), stringOps()})
     for (const OpRow &row : rows)
@@ -236,6 +237,8 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
   NodeImport n(*this, node, inputs, b, location(node));
   size_t before = errors.size();
   LogicalResult result = row->fn(n);
+  if (failed(result) || errors.size() != before)
+    wantSizes(inputs);
   if (errors.size() != before)
     return failure();
   if (failed(result))
@@ -255,6 +258,23 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
         (void)values.get(value);
   }
   return success();
+}
+
+/// Sizes that `all:?` made symbols and that a node cannot do with, perhaps.
+void Importer::wantSizes(ValueRange inputs) {
+  for (Value input : inputs) {
+    SmallVector<int64_t> ids;
+    if (input && isa<RankedTensorType>(input.getType()))
+      for (AffineExpr dim : getDims(input.getType()))
+        collectSymbols(dim, ids);
+    for (size_t i = 0; i < ids.size(); ++i) { // and what they derive from
+      if (auto exprs = symbols.get(ids[i]).getExprs())
+        for (AffineExpr e : exprs->getExprs())
+          collectSymbols(e, ids);
+      if (auto it = freed.find(ids[i]); it != freed.end())
+        wanted.push_back(it->second);
+    }
+  }
 }
 
 LogicalResult Importer::initializers(const Graph &graph, Env &env, OpBuilder &b) {
@@ -379,12 +399,26 @@ OwningOpRef<ModuleOp> importModel(const Model &model, MLIRContext *context, cons
                                   std::vector<Error> &errors) {
   context->loadDialect<SmeltDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect>();
   Location loc = NameLoc::get(StringAttr::get(context, model.file.empty() ? "model" : model.file));
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  // A size that some node needs stays as the model says even under `all:?`: once
+  // it is known to be wanted, the import begins anew.
+  llvm::StringSet<> pinned;
   size_t before = errors.size();
-  Importer importer(model, *module, options, errors);
-  if (failed(importer.run()) || errors.size() != before)
-    return nullptr;
-  return module;
+  while (true) {
+    OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+    Importer importer(model, *module, options, pinned, errors);
+    if (succeeded(importer.run()) && errors.size() == before)
+      return module;
+    bool isNew = false;
+    for (const std::string &dim : importer.wanted)
+      isNew |= pinned.insert(dim).second;
+    if (!isNew) // the length of a vector of sizes may come by ways that are not followed
+      for (const ValueInfo &info : model.graph.inputs)
+        if (info.type.kind == TypeInfo::Kind::Tensor && info.type.dims.size() == 1 && info.type.elem == DType::I64 && !importer.freed.empty())
+          isNew |= pinned.insert((ref(info.name) + ".dim0").str()).second;
+    if (!isNew)
+      return nullptr;
+    errors.resize(before);
+  }
 }
 
 } // namespace smelt::onnx

@@ -20,7 +20,9 @@
 
 namespace smelt::onnx {
 
-/// `--shapes=x:1x3x224x224 | x:1..8x3x?x? | all:?`, parsed.
+/// `--shapes=x:1x3x224x224 | x:1..8x3x?x? | all:?`, parsed. With `all:?` every dim
+/// is a symbol of its own, but for those of static size that a node needs so (a
+/// weight's window, the length of a vector of sizes): they stay.
 struct ShapeOverride {
   struct Dim {
     int64_t min = 0, max = 0; // equal: static

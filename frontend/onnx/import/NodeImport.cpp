@@ -466,9 +466,17 @@ Value NodeImport::matmul(Value x, Value y, bool transposeLhs, bool transposeRhs,
       *s = num(1);
     if (*s != *t && isZeroOrOne(*t))
       *t = num(1);
-    if (*s != num(1) && *t != num(1) && failed(unify(*s, *t)))
-      return {};
-    result[result.size() - back] = *s != num(1) ? *s : *t;
+    AffineExpr &to = result[result.size() - back];
+    if (*s == num(1) || *t == num(1)) {
+      to = *s != num(1) ? *s : *t;
+    } else if (!isa<AffineConstantExpr>(*s) && !isa<AffineConstantExpr>(*t) && *s != *t && symbols().range(*s).min < 2 &&
+               symbols().range(*t).min < 2) {
+      to = symbols().select(*s - 1, *s, *t); // each may be 1 at run time
+    } else {
+      if (failed(unify(*s, *t)))
+        return {};
+      to = *s;
+    }
   }
   result[result.size() - 2] = a[p - (transposeLhs ? 1 : 2)];
   result[result.size() - 1] = b[q - (transposeRhs ? 2 : 1)];

@@ -198,13 +198,16 @@ Type Importer::valueType(const ValueInfo &info, const TypeInfo &type, const Scop
     ShapeOverride::Dim want;
     want.keep = true;
     if (shape && shape->allDynamic) {
-      want.keep = dim.kind == Dim::Kind::Value;
+      want.keep = dim.kind == Dim::Kind::Value && pinned.contains(own);
       want.dynamic = true;
     } else if (shape) {
       want = shape->dims[i];
     }
-    if (!want.keep && want.dynamic)
+    if (!want.keep && want.dynamic) {
       dims.push_back(symbols.fresh(own));
+      if (shape->allDynamic && dim.kind == Dim::Kind::Value)
+        freed[cast<AffineSymbolExpr>(dims.back()).getPosition()] = own;
+    }
     else if (dim.kind == Dim::Kind::Value)
       dims.push_back(getAffineConstantExpr(dim.value, context));
     else if (dim.kind == Dim::Kind::Param && !dim.param.empty()) {
