@@ -25,9 +25,6 @@ using namespace mlir;
 
 namespace smelt::onnx {
 
-/// Forks double the rest of a model each; real ones need a handful.
-static constexpr int64_t kMaxForks = 64;
-
 /// The same pure computation of the same values.
 static bool sameComputation(Value a, Value b, unsigned depth = 8) {
   if (a == b)
@@ -119,8 +116,7 @@ std::optional<SmallVector<Type>> Importer::joinTypes(ArrayRef<Value> a, ArrayRef
   return result;
 }
 
-/// Ends both regions of a result-less scf.if in yields and gives it results.
-static SmallVector<Value> finishIf(scf::IfOp shell, ArrayRef<Type> types, ArrayRef<Value> thenValues,
+SmallVector<Value> finishIf(scf::IfOp shell, ArrayRef<Type> types, ArrayRef<Value> thenValues,
                                    ArrayRef<Value> elseValues) {
   OpBuilder b(shell);
   auto op = scf::IfOp::create(b, shell.getLoc(), types, shell.getCondition(), /*addThenBlock=*/false,

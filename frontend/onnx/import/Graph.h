@@ -27,6 +27,12 @@ int64_t joinRanks(int64_t a, int64_t b);
 inline SequenceType sequenceOf(mlir::Type elementType) {
   return SequenceType::get(elementType.getContext(), mlir::UnrankedTensorType::get(elementType));
 }
+/// Forks double the rest of a model each; real ones need a handful.
+inline constexpr int64_t kMaxForks = 64;
+/// Ends both regions of a result-less scf.if in yields and gives it results.
+llvm::SmallVector<mlir::Value> finishIf(mlir::scf::IfOp shell, llvm::ArrayRef<mlir::Type> types,
+                                        llvm::ArrayRef<mlir::Value> thenValues, llvm::ArrayRef<mlir::Value> elseValues);
+
 /// A sequence as an optional, and out of one: a run-time status when it is empty.
 mlir::Value wrapOptional(mlir::OpBuilder &b, mlir::Location loc, mlir::Value sequence);
 mlir::Value takeOptional(mlir::OpBuilder &b, mlir::Location loc, mlir::Value optional);
@@ -102,6 +108,10 @@ public:
   mlir::FailureOr<std::optional<llvm::SmallVector<mlir::Value>>> importIf(const Node &node,
                                                                           llvm::SmallVector<Frame> &frames,
                                                                           mlir::OpBuilder &b);
+  /// A node whose function asks for a choice; as importIf.
+  mlir::FailureOr<std::optional<llvm::SmallVector<mlir::Value>>> importChoice(const Node &node,
+                                                                              llvm::SmallVector<Frame> &frames,
+                                                                              mlir::OpBuilder &b);
   mlir::LogicalResult importLoop(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult importScan(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult importSequenceMap(const Node &node, Env &env, mlir::OpBuilder &b);
@@ -116,6 +126,16 @@ public:
   DimSymbols symbols;
   SymbolicValues values;
   int64_t forks = 0;
+  /// Integers that the run knows and a node needs to be constants: `code` is a
+  /// number that says which of the possibilities they are.
+  struct Choice {
+    mlir::Value value;
+    mlir::AffineExpr code;
+    llvm::SmallVector<std::pair<int64_t, llvm::SmallVector<int64_t>>> possible;
+    std::string what;
+  };
+  std::optional<Choice> choice;                                      // asked for by the node at hand
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>> chosen;    // in the branch that is imported
   llvm::DenseMap<int64_t, std::string> freed; // symbols of dims that the model gives a size
   llvm::SmallVector<std::string> wanted;      // of them, those that a node could not do with
   llvm::DenseMap<mlir::Value, int64_t> elementRanks; // of sequences and optionals
@@ -145,6 +165,12 @@ private:
                                                        llvm::ArrayRef<mlir::Value> sequences, const ScanAxes &axes);
   const Graph *loopBody(const Node &node, size_t inputs, size_t carried);
   mlir::LogicalResult rankFailure(const Node &node);
+
+  /// Outputs of a node (null where omitted); nothing when those of its possibilities cannot meet.
+  using Outputs = mlir::FailureOr<std::optional<llvm::SmallVector<mlir::Value>>>;
+  using ChoiceLeaf = llvm::function_ref<Outputs(mlir::OpBuilder &)>;
+  Outputs buildChoice(const Node &node, const Choice &choice, size_t at, mlir::OpBuilder &b, ChoiceLeaf leaf);
+  Outputs importChosen(const Node &node, Env &env, mlir::OpBuilder &b);
 
   std::optional<llvm::SmallVector<mlir::Type>> joinTypes(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
                                                          llvm::StringRef name);

@@ -237,6 +237,8 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
   NodeImport n(*this, node, inputs, b, location(node));
   size_t before = errors.size();
   LogicalResult result = row->fn(n);
+  if (choice && errors.size() == before)
+    return failure();
   if (failed(result) || errors.size() != before)
     wantSizes(inputs);
   if (errors.size() != before)
@@ -305,7 +307,13 @@ FailureOr<SmallVector<Value>> Importer::walk(SmallVector<Frame> frames, OpBuilde
         if (*rest)
           return std::move(**rest);
       } else if (failed(importNode(node, *top.env, b))) {
-        return failure();
+        if (!choice)
+          return failure();
+        auto rest = importChoice(node, frames, b);
+        if (failed(rest))
+          return failure();
+        if (*rest)
+          return std::move(**rest);
       }
       continue;
     }

@@ -108,6 +108,13 @@ public:
                                                              int64_t max = kMaxDim);
   /// Constant integers, or an error naming `what`.
   mlir::FailureOr<llvm::SmallVector<int64_t>> constants(mlir::Value v, llvm::StringRef what);
+  /// Axes of a tensor of `rank`, each once, 0 or more. Where only the run knows them
+  /// the node is imported once for each possibility (Choice.cpp): this fails
+  /// without an error then, and the op's function is called again.
+  enum class AxisOrder { Rising, AsGiven };
+  mlir::FailureOr<llvm::SmallVector<int64_t>> axes(mlir::Value v, int64_t rank, AxisOrder order, llvm::StringRef what);
+  /// The same for one axis.
+  mlir::FailureOr<int64_t> oneAxis(mlir::Value v, int64_t rank, llvm::StringRef what);
 
   //--- building: results typed here, broadcasting included
   /// An elementwise op: result dims by broadcasting, element type `elementType`

@@ -18,15 +18,15 @@ namespace smelt::onnx {
 /// noop_with_empty_axes).
 static FailureOr<SmallVector<int64_t>> reducedAxes(NodeImport &n) {
   SmallVector<int64_t> given, axes;
+  int64_t rank = n.rank(n.in(0));
   if (n.hasIn(1)) {
-    auto constants = n.constants(n.in(1), "axes");
-    if (failed(constants))
+    auto chosen = n.axes(n.in(1), rank, NodeImport::AxisOrder::Rising, "axes");
+    if (failed(chosen))
       return failure();
-    given = *constants;
+    given = *chosen;
   } else {
     given = n.ints("axes");
   }
-  int64_t rank = n.rank(n.in(0));
   if (given.empty() && !n.i("noop_with_empty_axes", 0))
     return llvm::to_vector(llvm::seq<int64_t>(0, rank));
   for (int64_t axis : given) {
@@ -170,12 +170,7 @@ static LogicalResult hardmax(NodeImport &n) {
 
 static LogicalResult cumSum(NodeImport &n) {
   Value x = n.in(0);
-  auto given = n.constants(n.in(1), "axis");
-  if (failed(given))
-    return failure();
-  if (given->size() != 1)
-    return n.error("axis must be one number");
-  auto axis = n.axis(given->front(), n.rank(x));
+  auto axis = n.oneAxis(n.in(1), n.rank(x), "axis");
   if (failed(axis))
     return failure();
   return n.set(0, CumSumOp::create(n.b, n.loc, n.type(x), x, *axis, bool(n.i("exclusive", 0)), bool(n.i("reverse", 0))));

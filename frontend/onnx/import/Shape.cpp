@@ -312,10 +312,8 @@ static LogicalResult flatten(NodeImport &n) {
 static FailureOr<SmallVector<int64_t>> givenAxes(NodeImport &n, int64_t added) {
   SmallVector<int64_t> given = n.ints("axes"), axes;
   if (n.hasIn(1)) {
-    auto constants = n.constants(n.in(1), "axes");
-    if (failed(constants))
-      return failure();
-    given = *constants;
+    auto count = dyn_cast<AffineConstantExpr>(getNumElements(n.in(1).getType()));
+    return n.axes(n.in(1), n.rank(n.in(0)) + (added && count ? count.getValue() : 0), NodeImport::AxisOrder::Rising, "axes");
   }
   int64_t rank = n.rank(n.in(0)) + (added ? given.size() : 0);
   for (int64_t axis : given) {

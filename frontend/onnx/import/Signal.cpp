@@ -111,7 +111,9 @@ static LogicalResult importDFT(NodeImport &n, int64_t axis) {
 
 LogicalResult importDFT17(NodeImport &n) { return importDFT(n, n.i("axis", 1)); }
 LogicalResult importDFT20(NodeImport &n) {
-  auto axis = scalarInt(n, n.in(2), "axis", -2);
+  if (!n.hasIn(2))
+    return importDFT(n, -2);
+  auto axis = n.oneAxis(n.in(2), n.rank(n.in(0)), "axis");
   return failed(axis) ? failure() : importDFT(n, *axis);
 }
 

@@ -183,7 +183,7 @@ static LogicalResult slice(NodeImport &n) {
     ends = *last;
     axes = llvm::to_vector(llvm::seq<int64_t>(0, starts.size()));
     if (n.hasIn(3)) {
-      auto given = n.constants(n.in(3), "axes");
+      auto given = n.axes(n.in(3), rank, NodeImport::AxisOrder::AsGiven, "axes");
       if (failed(given))
         return failure();
       axes = *given;
@@ -258,16 +258,10 @@ static LogicalResult pad(NodeImport &n) {
       value = n.scalar(n.elem(x), 0);
     }
     if (n.hasIn(3)) {
-      auto constants = n.constants(n.in(3), "axes");
-      if (failed(constants))
+      auto given = n.axes(n.in(3), rank, NodeImport::AxisOrder::AsGiven, "axes");
+      if (failed(given))
         return failure();
-      axes.clear();
-      for (int64_t axis : *constants) {
-        auto at = n.axis(axis, rank);
-        if (failed(at))
-          return failure();
-        axes.push_back(*at);
-      }
+      axes = *given;
     }
   }
   if (pads.size() != 2 * axes.size())
