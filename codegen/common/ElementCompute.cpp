@@ -356,7 +356,10 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
                 op.getCoord() != ResizeCoord::tf_crop_and_resize;
     if (same)
       continue;
-    Value factor = scale != 0.0 ? flt(scale) : fdiv(toFloat(out[d]), toFloat(in[d]));
+    bool isGiven = scale != 0.0 || op.getFactors(); // and not the quotient of the sizes
+    Value factor = scale != 0.0       ? flt(scale)
+                   : op.getFactors() ? element(op.getFactors(), {num(d)})
+                                     : fdiv(toFloat(out[d]), toFloat(in[d]));
     Value o = toFloat(index[d]), x;
     switch (op.getCoord()) {
     case ResizeCoord::half_pixel:
@@ -378,7 +381,7 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
     case ResizeCoord::align_corners:
     {
       // The last input lies at the last output as it was before its size was rounded.
-      Value last = scale != 0.0 ? fsub(fmul(factor, toFloat(in[d])), flt(1)) : toFloat(max(num(1), sub(out[d], num(1))));
+      Value last = isGiven ? fsub(fmul(factor, toFloat(in[d])), flt(1)) : toFloat(max(num(1), sub(out[d], num(1))));
       x = select(cmp(arith::CmpIPredicate::sgt, out[d], num(1)), fdiv(fmul(o, toFloat(sub(in[d], num(1)))), last), flt(0));
       break;
     }
@@ -386,11 +389,12 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
       x = fdiv(o, factor);
       break;
     case ResizeCoord::tf_crop_and_resize: {
-      double start = op.getRoi()[d], end = op.getRoi()[rank + d];
+      Value start = op.getBox() ? element(op.getBox(), {num(d)}) : flt(op.getRoi()[d]);
+      Value end = op.getBox() ? element(op.getBox(), {num(rank + d)}) : flt(op.getRoi()[rank + d]);
       Value last = toFloat(sub(in[d], num(1)));
-      Value step = fdiv(fmul(flt(end - start), last), toFloat(max(num(1), sub(out[d], num(1)))));
-      Value many = fadd(fmul(flt(start), last), fmul(o, step));
-      Value one = fmul(flt(0.5 * (start + end)), last);
+      Value step = fdiv(fmul(fsub(end, start), last), toFloat(max(num(1), sub(out[d], num(1)))));
+      Value many = fadd(fmul(start, last), fmul(o, step));
+      Value one = fmul(fmul(flt(0.5), fadd(start, end)), last);
       x = select(cmp(arith::CmpIPredicate::sgt, out[d], num(1)), many, one);
       Value low = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, flt(0));
       Value high = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, last);

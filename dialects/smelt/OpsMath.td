@@ -38,6 +38,9 @@ def Smelt_IsInfOp : Smelt_UnaryOp<"is_inf", "is x infinite, of the given signs; 
   let arguments = (ins AnyRankedTensor:$x, DefaultValuedAttr<BoolAttr, "true">:$negative,
                        DefaultValuedAttr<BoolAttr, "true">:$positive);
 }
+def Smelt_BitCastOp : Smelt_UnaryOp<"bit_cast", "the element's bits as another type of the same width (ONNX BitCast)"> {
+  let description = [{Integers, floats of 16 bits and more, and i1 as a byte that is 0 or 1.}];
+}
 def Smelt_CastOp : Smelt_UnaryOp<"cast", "conversion of the element type"> {
   let description = [{
     As ONNX Cast: float to integer truncates (out of range: the target's

@@ -129,14 +129,17 @@ def Smelt_ScatterNDOp : Smelt_PureOp<"scatter_nd"> {
                        DefaultValuedAttr<Smelt_ScatterKind, "ScatterKind::none">:$kind);
   let results = (outs AnyRankedTensor:$result);
 }
-def Smelt_ResizeOp : Smelt_PureOp<"resize"> {
+def Smelt_ResizeOp : Smelt_PureOp<"resize", [AttrSizedOperandSegments]> {
   let summary = "interpolation to the result's sizes (ONNX Resize)";
   let description = [{
     One entry of `scales` per dim (output size / input size; 1.0 where a dim
-    stays); a scale of 0.0 means: the quotient of the sizes at run time. `roi` is
-    for tf_crop_and_resize (2 * rank), else empty.
+    stays); a scale of 0.0 means: known at run time, element d of `factors` (f32
+    [rank]) or, without that, the quotient of the sizes. `roi` is for
+    tf_crop_and_resize (2 * rank), else empty; `box` (f32 [2 * rank]) takes its
+    place where only the run knows it.
   }];
-  let arguments = (ins AnyRankedTensor:$x, DenseF64ArrayAttr:$scales, DenseF64ArrayAttr:$roi,
+  let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$factors, Optional<AnyRankedTensor>:$box,
+                       DenseF64ArrayAttr:$scales, DenseF64ArrayAttr:$roi,
                        Smelt_ResizeMode:$mode, Smelt_ResizeCoord:$coord, Smelt_NearestMode:$nearest,
                        DefaultValuedAttr<F64Attr, "-0.75">:$cubicA,
                        DefaultValuedAttr<BoolAttr, "false">:$excludeOutside,
@@ -145,9 +148,9 @@ def Smelt_ResizeOp : Smelt_PureOp<"resize"> {
   let results = (outs AnyRankedTensor:$result);
 }
 def Smelt_CumSumOp : Smelt_PureOp<"cumsum"> {
-  let summary = "running sum along axis (ONNX CumSum)";
+  let summary = "running sum or product along axis (ONNX CumSum, CumProd)";
   let arguments = (ins AnyRankedTensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$exclusive,
-                       DefaultValuedAttr<BoolAttr, "false">:$reverse);
+                       DefaultValuedAttr<BoolAttr, "false">:$reverse, DefaultValuedAttr<BoolAttr, "false">:$product);
   let results = (outs AnyRankedTensor:$result);
 }
 

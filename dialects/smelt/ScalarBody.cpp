@@ -224,6 +224,32 @@ Value CastOp::emitScalarBody(OpBuilder &b, Location loc, ValueRange args) {
 }
 int64_t CastOp::getElementCost() { return 1; }
 
+Value BitCastOp::emitScalarBody(OpBuilder &b, Location loc, ValueRange args) {
+  Type from = elementOf(getX()), to = elementOf(getResult()), carried = carriedType(to);
+  Value x = args[0];
+  auto like = [&](Type element) { // scalar or lanes, as the argument is
+    auto vector = dyn_cast<VectorType>(x.getType());
+    return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
+  };
+  unsigned bits = from.isInteger(1) ? 8 : from.getIntOrFloatBitWidth();
+  Type word = b.getIntegerType(bits);
+  if (isa<FloatType>(from)) {
+    if (getElementTypeOrSelf(x.getType()) != from) // carried wider: the narrow value is exact
+      x = arith::TruncFOp::create(b, loc, like(from), x);
+    x = arith::BitcastOp::create(b, loc, like(word), x);
+  } else if (from.isInteger(1)) {
+    x = arith::ExtUIOp::create(b, loc, like(word), x);
+  }
+  if (isa<FloatType>(to)) {
+    x = arith::BitcastOp::create(b, loc, like(to), x);
+    return to == carried ? x : arith::ExtFOp::create(b, loc, like(carried), x).getResult();
+  }
+  if (to.isInteger(1))
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, x, arith::XOrIOp::create(b, loc, x, x));
+  return x;
+}
+int64_t BitCastOp::getElementCost() { return 1; }
+
 //===----------------------------------------------------------------------===//
 // Binary and ternary
 //===----------------------------------------------------------------------===//

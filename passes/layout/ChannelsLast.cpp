@@ -149,7 +149,7 @@ struct ChannelsLast : smelt::impl::ChannelsLastPassBase<ChannelsLast> {
       setTwin(b, slice.getResult(), made.getResult());
       op->erase();
     } else if (auto resize = dyn_cast<ResizeOp>(op)) {
-      if (!hasTwin(resize.getX()) || !resize.getRoi().empty())
+      if (!hasTwin(resize.getX()) || !resize.getRoi().empty() || resize.getFactors() || resize.getBox())
         return;
       SmallVector<int64_t> perm = toLast(tensorType(resize.getX()).getRank());
       Operation *made = b.clone(*op);

@@ -196,14 +196,15 @@ enum class HostOpCode : int64_t {
   StringNormalizer,   // integers: case (0 none, 1 lower, 2 upper), is_case_sensitive; texts: stopwords
   RegexFullMatch,     // integers: a program (runtime/host/Text.cpp)
   TfIdfVectorizer,    // integers: mode, gram lengths, skips, lists (runtime/host/Text.cpp)
+  Unique,             // integers: axis (-1: none), sorted
 };
-inline constexpr int64_t kHostOpCount = 22;
+inline constexpr int64_t kHostOpCount = 23;
 /// Names of the HostOpCodes from SequenceConstruct on, as smelt.host_call has them.
 inline constexpr const char *kHostCallNames[] = {
     "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
     "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement",
     "StringConcat", "StringEqual", "StringIndex", "StringSplit", "StringNormalizer", "RegexFullMatch",
-    "TfIdfVectorizer",
+    "TfIdfVectorizer", "Unique",
 };
 static_assert(sizeof kHostCallNames / sizeof *kHostCallNames ==
               kHostOpCount - static_cast<int64_t>(HostOpCode::SequenceConstruct));

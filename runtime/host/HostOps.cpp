@@ -149,4 +149,5 @@ extern "C" __attribute__((visibility("default"))) const smelt::rt::HostOpTable s
      smelt::rt::sequenceLength, smelt::rt::splitToSequence, smelt::rt::concatFromSequence,
      smelt::rt::optionalConstruct, smelt::rt::optionalHasElement, smelt::rt::optionalGetElement,
      smelt::rt::stringConcat, smelt::rt::stringEqual, smelt::rt::stringIndex, smelt::rt::stringSplit,
-     smelt::rt::stringNormalizer, smelt::rt::regexFullMatch, smelt::rt::tfIdfVectorizer}};
+     smelt::rt::stringNormalizer, smelt::rt::regexFullMatch, smelt::rt::tfIdfVectorizer,
+     smelt::rt::unique}};

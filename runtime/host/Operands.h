@@ -72,6 +72,7 @@ int stringSplit(HostOpCall &call);
 int stringNormalizer(HostOpCall &call);
 int regexFullMatch(HostOpCall &call);
 int tfIdfVectorizer(HostOpCall &call);
+int unique(HostOpCall &call);
 
 } // namespace smelt::rt
 

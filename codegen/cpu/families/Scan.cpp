@@ -75,12 +75,12 @@ LogicalResult emitScan(KernelContext &ctx) {
       index[d] = i;
     auto run = [&](unsigned width) {
       Type vector = width > 1 ? Type(VectorType::get({int64_t(width)}, acc)) : acc;
-      e.forLoop(e.num(0), sizes[axis], e.num(1), ValueRange(e.constantLike(vector, 0)),
+      e.forLoop(e.num(0), sizes[axis], e.num(1), ValueRange(e.constantLike(vector, op.getProduct() ? 1 : 0)),
                 [&](Value step, ValueRange carried) -> SmallVector<Value> {
                   SmallVector<Value> at(index);
                   at[axis] = op.getReverse() ? e.sub(e.sub(sizes[axis], e.num(1)), step) : step;
                   Value x = e.element(op.getX(), at, width, last);
-                  Value next = e.combine(ReduceKind::sum, carried[0], x, isUnsigned(type.getElementType()));
+                  Value next = e.combine(op.getProduct() ? ReduceKind::prod : ReduceKind::sum, carried[0], x, isUnsigned(type.getElementType()));
                   Value here = op.getExclusive() ? carried[0] : next;
                   e.setSource(result, [=](ArrayRef<Value>, unsigned, int64_t) { return here; });
                   for (auto [output, value] : llvm::zip(ctx.outputs, yielded))

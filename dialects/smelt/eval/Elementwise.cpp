@@ -84,6 +84,14 @@ HostTensor evaluateCast(Call &call, CastOp op) {
   return convert(x, call.types[0], op.getSaturate());
 }
 
+HostTensor evaluateBitCast(Call &call) {
+  HostTensor result = HostTensor::allocate(call.types[0], call.shapes[0]);
+  if (call[0].getNumElements() != result.getNumElements() || call[0].getBytes().size() != result.getBytes().size())
+    return call.refuse("operand does not have the result's shape and width");
+  std::memcpy(result.mutableData<char>(), call[0].getBytes().data(), result.getBytes().size());
+  return result;
+}
+
 HostTensor evaluateSelect(Call &call) {
   if (call[1].getElementType() != call[2].getElementType() || call[1].getElementType() != call.types[0])
     return call.refuse("operands of different element types");
@@ -249,6 +257,7 @@ HostTensor evaluateElementwise(Call &call) {
         return testFloat(call, [=](auto x) { return std::isinf(x) && (x > 0 ? positive : negative); });
       })
       .Case<CastOp>([&](CastOp op) { return evaluateCast(call, op); })
+      .Case<BitCastOp>([&](BitCastOp) { return evaluateBitCast(call); })
       .Case<SelectOp>([&](auto) { return evaluateSelect(call); })
       .Case<QuantizeOp>([&](auto) { return evaluateQuantize(call); })
       .Case<DequantizeOp>([&](auto) { return evaluateDequantize(call); })

@@ -147,16 +147,17 @@ HostTensor evaluateCumSum(Call &call, CumSumOp op) {
     Result<T> result(call.types[0], call.shapes[0]);
     for (int64_t o = 0; o < split.outer; ++o)
       for (int64_t n = 0; n < split.inner; ++n) {
-        T sum = T(0);
+        T sum = T(op.getProduct() ? 1 : 0);
         for (int64_t i = 0; i < split.size; ++i) {
           int64_t at = op.getReverse() ? split.size - 1 - i : i;
           int64_t offset = (o * split.size + at) * split.inner + n;
           if (op.getExclusive())
             result.data()[offset] = sum;
           if constexpr (std::is_floating_point_v<T>)
-            sum = sum + x[offset];
+            sum = op.getProduct() ? sum * x[offset] : sum + x[offset];
           else
-            sum = wrapTo<T>(WrappingT<T>(sum) + WrappingT<T>(x[offset]));
+            sum = wrapTo<T>(op.getProduct() ? WrappingT<T>(sum) * WrappingT<T>(x[offset])
+                                            : WrappingT<T>(sum) + WrappingT<T>(x[offset]));
           if (!op.getExclusive())
             result.data()[offset] = sum;
         }

@@ -109,7 +109,8 @@ HostTensor evaluateResize(Call &call, ResizeOp op) {
   for (size_t d = 0; d < rank; ++d)
     if (in[d] == 0 && out[d] != 0)
       return call.refuse("dim " + Twine(d) + " is empty");
-  bool hasRoi = op.getRoi().size() == 2 * rank;
+  bool hasRoi = op.getRoi().size() == 2 * rank || op.getBox();
+  size_t boxAt = op.getFactors() ? 2 : 1;
   bool nearest = op.getMode() == ResizeMode::nearest;
   Kind kind = carriedKind(call.types[0]);
   auto run = [&](auto tag) {
@@ -122,8 +123,11 @@ HostTensor evaluateResize(Call &call, ResizeOp op) {
     for (size_t d = 0; d < rank; ++d) {
       Axis axis{in[d], out[d], op.getScales()[d], 0, 1};
       if (axis.scale == 0)
-        axis.scale = double(axis.out) / double(axis.in);
-      if (hasRoi) {
+        axis.scale = op.getFactors() ? double(call[1].data<float>()[d]) : double(axis.out) / double(axis.in);
+      if (op.getBox()) {
+        axis.roiStart = call[boxAt].data<float>()[d];
+        axis.roiEnd = call[boxAt].data<float>()[rank + d];
+      } else if (hasRoi) {
         axis.roiStart = op.getRoi()[d];
         axis.roiEnd = op.getRoi()[rank + d];
       }

@@ -115,6 +115,21 @@ public:
   mlir::LogicalResult importLoop(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult importScan(const Node &node, Env &env, mlir::OpBuilder &b);
   mlir::LogicalResult importSequenceMap(const Node &node, Env &env, mlir::OpBuilder &b);
+  /// What a loop is made of, and what one pass of its body gives.
+  struct LoopSpec {
+    const Node &node;
+    std::optional<mlir::AffineExpr> trip; // absent: unbounded
+    mlir::Value condition;                // i1, absent: true
+    llvm::SmallVector<mlir::Value> inits;
+  };
+  struct LoopPass {
+    mlir::Value condition; // a tensor; null: true
+    llvm::SmallVector<mlir::Value> carried, scans;
+  };
+  /// Imports one pass of a loop's body; may be called again with wider types.
+  using LoopBody = llvm::function_ref<mlir::FailureOr<LoopPass>(mlir::OpBuilder &, mlir::AffineExpr iteration,
+                                                                mlir::ValueRange carried)>;
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> buildLoop(const LoopSpec &spec, mlir::OpBuilder &b, LoopBody body);
   /// A condition that constants, sizes or an enclosing branch decide.
   std::optional<bool> decide(mlir::Value condition);
   /// The condition (a tensor of one bool) as a host scalar.
@@ -134,6 +149,7 @@ public:
     llvm::SmallVector<std::pair<int64_t, llvm::SmallVector<int64_t>>> possible;
     std::string what;
   };
+  Env *nodeEnv = nullptr;                                            // of the node at hand
   std::optional<Choice> choice;                                      // asked for by the node at hand
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>> chosen;    // in the branch that is imported
   llvm::DenseMap<int64_t, std::string> freed; // symbols of dims that the model gives a size
@@ -141,25 +157,10 @@ public:
   llvm::DenseMap<mlir::Value, int64_t> elementRanks; // of sequences and optionals
 
 private:
-  /// What a loop is made of, and what one pass of its body gives.
-  struct LoopSpec {
-    const Node &node;
-    std::optional<mlir::AffineExpr> trip; // absent: unbounded
-    mlir::Value condition;                // i1, absent: true
-    llvm::SmallVector<mlir::Value> inits;
-  };
-  struct LoopPass {
-    mlir::Value condition; // a tensor; null: true
-    llvm::SmallVector<mlir::Value> carried, scans;
-  };
   struct ScanAxes {
     llvm::SmallVector<int64_t> inputAxes, outputAxes;
     llvm::SmallVector<bool> inputReverse, outputReverse;
   };
-  /// Imports one pass of a loop's body; may be called again with wider types.
-  using LoopBody = llvm::function_ref<mlir::FailureOr<LoopPass>(mlir::OpBuilder &, mlir::AffineExpr iteration,
-                                                                mlir::ValueRange carried)>;
-  mlir::FailureOr<llvm::SmallVector<mlir::Value>> buildLoop(const LoopSpec &spec, mlir::OpBuilder &b, LoopBody body);
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> scan(NodeImport &n, const Graph &graph, const Env &env,
                                                        llvm::ArrayRef<mlir::Value> states,
                                                        llvm::ArrayRef<mlir::Value> sequences, const ScanAxes &axes);

@@ -231,6 +231,8 @@ llvm::ArrayRef<OpRow> microsoftOps();
 llvm::ArrayRef<OpRow> legacyOps();
 llvm::ArrayRef<OpRow> sequenceOps();
 llvm::ArrayRef<OpRow> stringOps();
+llvm::ArrayRef<OpRow> trainingOps();
+llvm::ArrayRef<OpRow> stateAttentionOps();
 
 } // namespace smelt::onnx
 

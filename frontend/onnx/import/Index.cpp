@@ -310,8 +310,36 @@ static LogicalResult reverseSequence(NodeImport &n) {
   return n.set(0, GatherElementsOp::create(n.b, n.loc, n.type(x), x, index, time));
 }
 
+/// Different elements, or slices along an axis; how many there are the run finds.
+static LogicalResult unique(NodeImport &n) {
+  Value x = n.in(0);
+  if (!n.elem(x).isIntOrFloat())
+    return n.unsupported("Unique of strings");
+  int64_t axis = -1;
+  SmallVector<AffineExpr> dims = n.dims(x);
+  AffineExpr found = n.symbols().fresh(n.node.label() + ".count"), all = getNumElements(x.getType());
+  if (n.has("axis")) {
+    auto at = n.axis(n.i("axis", 0), n.rank(x));
+    if (failed(at))
+      return failure();
+    axis = *at;
+    all = dims[axis];
+    dims[axis] = found;
+  } else {
+    dims = {found};
+  }
+  Type i64 = n.b.getI64Type(), list = getTensorType({found}, i64);
+  auto call = HostCallOp::create(n.b, n.loc, TypeRange{getTensorType(dims, n.elem(x)), list, getTensorType({all}, i64), list},
+                                 n.b.getStringAttr("Unique"), ValueRange(x), n.b.getDenseI64ArrayAttr({axis, n.i("sorted", 1)}),
+                                 ArrayAttr(), n.b.getDenseI64ArrayAttr({cast<AffineSymbolExpr>(found).getPosition()}), UnitAttr());
+  for (size_t i = 0; i < 4; ++i)
+    (void)n.set(i, call.getResult(i));
+  return success();
+}
+
 ArrayRef<OpRow> indexOps() {
   static constexpr OpRow rows[] = {
+      {"", "Unique", 11, 1, 1, unique},
       {"", "Gather", 1, 2, 2, gather},
       {"", "GatherElements", 11, 2, 2, gatherElements},
       {"", "GatherND", 11, 2, 2, gatherND},

@@ -366,6 +366,22 @@ static LogicalResult castOp(NodeImport &n) {
   return castTo(n, n.dtype(DType(n.i("to", 0))));
 }
 
+static LogicalResult bitCast(NodeImport &n) {
+  Value x = n.in(0);
+  Type to = n.dtype(DType(n.i("to", 0)));
+  if (!to)
+    return failure();
+  auto bits = [](Type t) { return t.isInteger(1) ? 8u : t.getIntOrFloatBitWidth(); };
+  if (!n.elem(x).isIntOrFloat() || !to.isIntOrFloat())
+    return n.error("BitCast of strings", "onnx.dtype-mismatch");
+  if (bits(n.elem(x)) != bits(to))
+    return n.error("BitCast from " + Twine(bits(n.elem(x))) + " to " + Twine(bits(to)) + " bits", "onnx.dtype-mismatch");
+  for (Type t : {n.elem(x), to})
+    if (bits(t) < 8 || (isa<FloatType>(t) && bits(t) < 16))
+      return n.unsupported("BitCast of types of less than 8 bits and of float8");
+  return n.set(0, n.elem(x) == to ? x : n.elementwise<BitCastOp>({x}, to));
+}
+
 static LogicalResult castLike(NodeImport &n) { return castTo(n, n.elem(n.in(1))); }
 
 //===----------------------------------------------------------------------===//
@@ -444,6 +460,7 @@ ArrayRef<OpRow> mathOps() {
       {"", "Where", 9, 3, 3, where},
       {"", "Cast", 1, 1, 1, castOp},
       {"", "CastLike", 15, 2, 2, castLike},
+      {"", "BitCast", 26, 1, 1, bitCast},
   };
   return rows;
 }

@@ -168,12 +168,12 @@ static LogicalResult hardmax(NodeImport &n) {
   return n.set(0, n.reshape(n.cast(hit, n.elem(x)), dims));
 }
 
-static LogicalResult cumSum(NodeImport &n) {
+template <bool product> static LogicalResult cumulate(NodeImport &n) {
   Value x = n.in(0);
   auto axis = n.oneAxis(n.in(1), n.rank(x), "axis");
   if (failed(axis))
     return failure();
-  return n.set(0, CumSumOp::create(n.b, n.loc, n.type(x), x, *axis, bool(n.i("exclusive", 0)), bool(n.i("reverse", 0))));
+  return n.set(0, CumSumOp::create(n.b, n.loc, n.type(x), x, *axis, bool(n.i("exclusive", 0)), bool(n.i("reverse", 0)), product));
 }
 
 //===----------------------------------------------------------------------===//
@@ -197,7 +197,8 @@ ArrayRef<OpRow> reduceOps() {
       {"", "Softmax", 1, 1, 1, softmax<false>},
       {"", "LogSoftmax", 1, 1, 1, softmax<true>},
       {"", "Hardmax", 1, 1, 1, hardmax},
-      {"", "CumSum", 11, 2, 2, cumSum},
+      {"", "CumSum", 11, 2, 2, cumulate<false>},
+      {"", "CumProd", 26, 2, 2, cumulate<true>},
   };
   return rows;
 }

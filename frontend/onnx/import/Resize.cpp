@@ -50,8 +50,37 @@ namespace {
 struct Plan {
   SmallVector<AffineExpr> sizes;
   SmallVector<double> scales;
+  Value factors; // f32 [rank], when the run knows the scales
 };
 } // namespace
+
+/// One value per axis as a vector [rank], `other` for the dims that are no axis.
+static Value spread(NodeImport &n, Value given, int64_t from, ArrayRef<int64_t> axes, int64_t rank, double other) {
+  SmallVector<Value> parts(rank, n.reshape(n.scalar(n.elem(given), other), {n.num(1)}));
+  for (auto [i, axis] : llvm::enumerate(axes))
+    parts[axis] = n.slice(given, {n.num(from + i)}, {n.num(1)});
+  return n.concat(parts, 0);
+}
+
+/// Scales that only the run knows: the sizes are computed from them, and read.
+static LogicalResult planFactors(NodeImport &n, Value given, ArrayRef<int64_t> axes, Plan &plan) {
+  if (!isa<Float32Type>(n.elem(given)) || n.rank(given) != 1)
+    return n.error("scales must be a vector of float32", "onnx.dtype-mismatch");
+  int64_t rank = plan.sizes.size();
+  given = n.rebind(given, {n.num(axes.size())});
+  plan.factors = spread(n, given, 0, axes, rank, 1);
+  if (!plan.factors)
+    return failure();
+  Value sizes = n.elementwise<FloorOp>({n.mul(n.cast(n.fromExprs(plan.sizes), n.elem(given)), plan.factors)});
+  auto wanted = n.exprs(n.cast(sizes, n.b.getI64Type()), n.node.label() + ".size");
+  if (failed(wanted))
+    return failure();
+  for (int64_t axis : axes) {
+    plan.sizes[axis] = (*wanted)[axis];
+    plan.scales[axis] = 0.0;
+  }
+  return success();
+}
 
 static LogicalResult planScales(NodeImport &n, Value given, ArrayRef<double> attribute, ArrayRef<int64_t> axes, Plan &plan) {
   std::optional<SmallVector<double>> values;
@@ -74,8 +103,10 @@ static LogicalResult planScales(NodeImport &n, Value given, ArrayRef<double> att
   }
   // Scales that are quotients of sizes.
   auto quotients = n.importer.values.getQuotients(given);
-  if (!quotients || quotients->size() != axes.size())
-    return n.unsupported("scales must be constants or follow from sizes");
+  if (!quotients)
+    return planFactors(n, given, axes, plan);
+  if (quotients->size() != axes.size())
+    return n.error(Twine(quotients->size()) + " scales for " + Twine(axes.size()) + " dims", "onnx.shape-mismatch");
   for (auto [axis, q] : llvm::zip(axes, *quotients)) {
     auto num = dyn_cast<AffineConstantExpr>(q.num), den = dyn_cast<AffineConstantExpr>(q.den);
     AffineExpr dim = dims[axis];
@@ -188,24 +219,34 @@ static LogicalResult resize(NodeImport &n) {
                    nearestName + "' is none of ONNX's");
 
   SmallVector<double> roi;
+  Value box;
   if (*coord == ResizeCoord::tf_crop_and_resize) {
-    auto given = present(n.in(1)) ? constantFloats(n, n.in(1)) : std::nullopt;
-    if (!given)
-      return n.unsupported("roi must be a constant of float32");
-    if (given->size() != 2 * axes.size())
+    if (!present(n.in(1)))
+      return n.error("roi is missing, want it for tf_crop_and_resize", "onnx.arity");
+    auto given = constantFloats(n, n.in(1));
+    if (!given) {
+      if (!isa<Float32Type>(n.elem(n.in(1))) || n.rank(n.in(1)) != 1)
+        return n.unsupported("roi must be a vector of float32");
+      Value all = n.rebind(n.in(1), {n.num(2 * axes.size())});
+      box = n.concat({spread(n, all, 0, axes, rank, 0), spread(n, all, axes.size(), axes, rank, 1)}, 0);
+      if (!box)
+        return failure();
+    } else if (given->size() != 2 * axes.size())
       return n.error(Twine(given->size()) + " numbers in roi, want " + Twine(2 * axes.size()), "onnx.shape-mismatch");
-    roi.assign(2 * rank, 0.0);
-    std::fill(roi.begin() + rank, roi.end(), 1.0);
-    for (auto [i, axis] : llvm::enumerate(axes)) {
-      roi[axis] = (*given)[i];
-      roi[rank + axis] = (*given)[axes.size() + i];
+    if (given) {
+      roi.assign(2 * rank, 0.0);
+      std::fill(roi.begin() + rank, roi.end(), 1.0);
+      for (auto [i, axis] : llvm::enumerate(axes)) {
+        roi[axis] = (*given)[i];
+        roi[rank + axis] = (*given)[axes.size() + i];
+      }
     }
   } else if (llvm::all_of(plan.scales, [](double s) { return s == 1.0; }) && plan.sizes == n.dims(x)) {
     return n.set(0, x);
   }
   bool antialias = n.i("antialias", 0) != 0 && *mode != ResizeMode::nearest;
   auto emit = [&](Value from, const Plan &to) -> Value {
-    return ResizeOp::create(n.b, n.loc, getTensorType(to.sizes, n.elem(x)), from, to.scales, roi, *mode, *coord, *nearest,
+    return ResizeOp::create(n.b, n.loc, getTensorType(to.sizes, n.elem(x)), from, to.factors, box, to.scales, roi, *mode, *coord, *nearest,
                             llvm::APFloat(n.f("cubic_coeff_a", -0.75)), n.i("exclude_outside", 0) != 0,
                             llvm::APFloat(n.f("extrapolation_value", 0)), antialias);
   };

@@ -185,12 +185,77 @@ LogicalResult importGridSample(NodeImport &n) {
   return n.set(0, n.cast(n.reshape(n.transpose(sum, {0, 2, 1}), out), n.elem(x)));
 }
 
+/// Col2Im of blocks whose sizes only the run knows: every element of a column is
+/// added where it came from, in an image with its pads.
+static LogicalResult scatterColumns(NodeImport &n, ArrayRef<AffineExpr> image, ArrayRef<AffineExpr> block) {
+  constexpr int64_t limit = (int64_t(1) << 31) - 1;
+  Value x = n.in(0);
+  size_t spatial = block.size();
+  auto strides = listAttr(n, "strides", spatial, 1, 1, limit), dilations = listAttr(n, "dilations", spatial, 1, 1, limit);
+  auto pads = listAttr(n, "pads", 2 * spatial, 0, 0, limit);
+  if (failed(strides) || failed(dilations) || failed(pads))
+    return failure();
+  Type i64 = n.b.getI64Type();
+  AffineExpr taps = n.num(1), pixels = n.num(1), one = n.num(1);
+  Dims positions, padded;
+  for (size_t i = 0; i < spatial; ++i) {
+    padded.push_back(image[i] + (*pads)[i] + (*pads)[i + spatial]);
+    positions.push_back((padded[i] - (block[i] - 1) * (*dilations)[i] - 1).floorDiv((*strides)[i]) + 1);
+    taps = taps * block[i];
+    pixels = pixels * padded[i];
+  }
+  // Sizes of their own, so that products of them stay readable to what follows.
+  auto named = [&](AffineExpr e, const Twine &name) {
+    AffineExpr symbol = n.symbols().fresh((n.node.label() + "." + name).str());
+    BindOp::create(n.b, n.loc, n.fromExprs({e}), ArrayRef<int64_t>{0},
+                   ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(symbol).getPosition())});
+    return symbol;
+  };
+  AffineExpr tapCount = named(taps, "taps"), channels = named(n.dims(x)[1].floorDiv(tapCount), "channels");
+  AffineExpr columns = n.dims(x)[2], area = named(pixels, "pixels");
+  n.checkEqual(channels * tapCount, n.dims(x)[1], "Col2Im: the columns are no multiple of the block's elements");
+  // The place of tap t at position p, row by row of the padded image.
+  auto digits = [&](Value at, ArrayRef<AffineExpr> sizes) {
+    SmallVector<Value> parts(sizes.size());
+    for (size_t i = sizes.size(); i-- > 0;) {
+      Value size = n.exprScalar(i64, sizes[i]);
+      parts[i] = n.elementwise<RemOp>({at, size});
+      at = n.div(at, size);
+    }
+    return parts;
+  };
+  SmallVector<Value> tap = digits(n.iota(i64, {tapCount, one}, 0), block), position = digits(n.iota(i64, {one, columns}, 1), positions);
+  Value place = n.scalar(i64, 0);
+  for (size_t i = 0; i < spatial; ++i) {
+    Value along = n.add(n.mul(position[i], n.scalar(i64, (*strides)[i])), n.mul(tap[i], n.scalar(i64, (*dilations)[i])));
+    place = n.add(n.mul(place, n.exprScalar(i64, padded[i])), along);
+  }
+  AffineExpr batch = n.dims(x)[0], lines = named(batch * channels, "lines"), each = named(tapCount * columns, "each");
+  Value updates = n.reshape(x, {lines, each}), indices = n.broadcast(n.reshape(place, {one, each}), {lines, each});
+  Value zero = n.broadcast(n.scalar(n.elem(x), 0), {lines, area});
+  if (!updates || !indices || !zero)
+    return failure();
+  Value y = ScatterElementsOp::create(n.b, n.loc, n.type(zero), zero, indices, updates, 1, ScatterKind::add);
+  Dims whole = {batch, channels}, starts(2, n.num(0)), sizes = whole;
+  for (size_t i = 0; i < spatial; ++i) {
+    whole.push_back(padded[i]);
+    starts.push_back(n.num((*pads)[i]));
+    sizes.push_back(image[i]);
+  }
+  return n.set(0, n.slice(n.reshape(y, whole), starts, sizes));
+}
+
 LogicalResult importCol2Im(NodeImport &n) {
   constexpr int64_t limit = (int64_t(1) << 31) - 1;
   Value x = n.in(0);
   auto image = n.exprs(n.in(1), "image_shape");
+  auto blockExprs = n.exprs(n.in(2), "block_shape", 1, 1 << 16);
+  if (failed(image) || failed(blockExprs) || failed(expectRank(n, x, 3, 3, "input")))
+    return failure();
+  if (llvm::any_of(*blockExprs, [](AffineExpr e) { return !isa<AffineConstantExpr>(e); }) && image->size() == blockExprs->size())
+    return scatterColumns(n, *image, *blockExprs);
   auto block = n.constants(n.in(2), "block_shape");
-  if (failed(image) || failed(block) || failed(expectRank(n, x, 3, 3, "input")))
+  if (failed(block))
     return failure();
   size_t spatial = block->size();
   if (image->size() != spatial || spatial < 1 || spatial > 3)

@@ -124,8 +124,14 @@ LogicalResult importSTFT(NodeImport &n) {
   if (n.rank(signal) == 2)
     signal = n.unsqueeze(signal, {2});
   auto parts = staticDim(n, signal, 2, "signal");
-  auto step = scalarInt(n, n.in(1), "frame_step", 0);
-  if (failed(parts) || failed(step) || failed(expectRange(n, *step, 1, (int64_t(1) << 31) - 1, "frame_step")) ||
+  auto steps = n.exprs(n.in(1), n.node.label() + ".frame_step", 1, (int64_t(1) << 31) - 1);
+  if (failed(parts) || failed(steps))
+    return failure();
+  if (steps->size() != 1)
+    return n.error("frame_step has " + Twine(steps->size()) + " elements, want one");
+  AffineExpr hop = steps->front();
+  auto step = dyn_cast<AffineConstantExpr>(hop);
+  if ((step && failed(expectRange(n, step.getValue(), 1, (int64_t(1) << 31) - 1, "frame_step"))) ||
       failed(expectRange(n, *parts, 1, 2, "last dim of signal")))
     return failure();
   FailureOr<int64_t> length = 0;
@@ -152,9 +158,22 @@ LogicalResult importSTFT(NodeImport &n) {
   AffineExpr room = simplifyAffineExpr(d[1] - *length, 0, n.symbols().size());
   if (auto constant = dyn_cast<AffineConstantExpr>(room); constant && constant.getValue() < 0)
     return n.error("frames of " + Twine(*length) + " samples do not fit the signal");
-  AffineExpr frames = room.floorDiv(*step) + 1;
+  AffineExpr frames = room.floorDiv(hop) + 1;
+  if (!step) { // frames are gathered, and multiplied by the matrix
+    Type i64 = n.b.getI64Type();
+    AffineExpr count = n.symbols().fresh(n.node.label() + ".frames");
+    BindOp::create(n.b, n.loc, n.fromExprs({frames}), ArrayRef<int64_t>{0},
+                   ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(count).getPosition())});
+    Value at = n.add(n.mul(n.iota(i64, {count, n.num(1)}, 0), n.exprScalar(i64, hop)), n.iota(i64, {n.num(1), n.num(*length)}, 1));
+    Value framed = make<GatherOp>(n, {d[0], count, n.num(*length), n.num(*parts)}, elem, signal, at, 1);
+    if (window)
+      framed = n.mul(framed, n.reshape(n.cast(window, elem), {n.num(*length), n.num(1)}));
+    Value spectrum = n.matmul(n.reshape(framed, {d[0], count, n.num(*length * *parts)}),
+                              n.reshape(matrix, {n.num(*length * *parts), n.num(bins * 2)}));
+    return n.set(0, n.reshape(spectrum, {d[0], count, n.num(bins), n.num(2)}));
+  }
   Value x = n.transpose(signal, {0, 2, 1});
-  Value y = make<ConvOp>(n, {d[0], n.num(bins * 2), frames}, elem, x, kernels, ArrayRef<int64_t>{*step},
+  Value y = make<ConvOp>(n, {d[0], n.num(bins * 2), frames}, elem, x, kernels, ArrayRef<int64_t>{step.getValue()},
                          DimsAttr::get(n.b.getContext(), ArrayRef<int64_t>{0, 0}), ArrayRef<int64_t>{1}, 1);
   return n.set(0, n.reshape(n.transpose(y, {0, 2, 1}), {d[0], frames, n.num(bins), n.num(2)}));
 }

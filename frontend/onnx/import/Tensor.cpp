@@ -159,10 +159,33 @@ struct Cut {
 };
 } // namespace
 
+/// Elements along `axis` from `start` to `end` by a step that only the run knows: a
+/// gather of the positions.
+static Value sliceByStep(NodeImport &n, Value x, int64_t axis, AffineExpr start, AffineExpr end, AffineExpr step) {
+  DimSymbols &symbols = n.symbols();
+  AffineExpr zero = n.num(0), one = n.num(1), dim = n.dims(x)[axis];
+  CheckOp::create(n.b, n.loc, DimsAttr::get(n.b.getContext(), ArrayRef<AffineExpr>(step)),
+                  n.node.path() + ": step 0 along axis " + std::to_string(axis));
+  Cut up{n, dim, 1}, down{n, dim, -1};
+  auto [firstUp, countUp] = up.get(start, end);
+  auto [firstDown, countDown] = down.get(start, end);
+  AffineExpr isDown = symbols.min(step, zero); // 0 when it goes up
+  AffineExpr width = symbols.max(symbols.max(step, -step), one);
+  AffineExpr first = symbols.select(isDown, firstDown, firstUp);
+  AffineExpr count = symbols.select(isDown, countDown, countUp).ceilDiv(width);
+  AffineExpr size = symbols.fresh((n.node.label() + ".count" + Twine(axis)).str());
+  Type i64 = n.b.getI64Type();
+  BindOp::create(n.b, n.loc, n.fromExprs({count}), ArrayRef<int64_t>{0}, ArrayRef<int64_t>{cast<AffineSymbolExpr>(size).getPosition()});
+  Value at = n.add(n.mul(n.iota(i64, {size}, 0), n.exprScalar(i64, step)), n.exprScalar(i64, first));
+  SmallVector<AffineExpr> dims = n.dims(x);
+  dims[axis] = size;
+  return GatherOp::create(n.b, n.loc, getTensorType(dims, n.elem(x)), x, at, axis);
+}
+
 static LogicalResult slice(NodeImport &n) {
   Value x = n.in(0);
   int64_t rank = n.rank(x);
-  SmallVector<AffineExpr> starts, ends;
+  SmallVector<AffineExpr> starts, ends, stepExprs;
   SmallVector<int64_t> axes, steps;
   if (n.opset() < 10) {
     if (failed(n.require("starts")) || failed(n.require("ends")))
@@ -189,10 +212,12 @@ static LogicalResult slice(NodeImport &n) {
       axes = *given;
     }
     if (n.hasIn(4)) {
-      auto given = n.constants(n.in(4), "steps");
+      auto given = n.exprs(n.in(4), n.node.label() + ".step", -kMaxDim);
       if (failed(given))
         return failure();
-      steps = *given;
+      for (AffineExpr step : *given)
+        steps.push_back(asConstant(step).value_or(1));
+      stepExprs = *given;
     }
   }
   if (steps.empty())
@@ -205,13 +230,18 @@ static LogicalResult slice(NodeImport &n) {
   SmallVector<AffineExpr> first(rank, n.num(0)), sizes = n.dims(x);
   SmallVector<int64_t> allSteps(rank, 1);
   SmallVector<bool> seen(rank);
-  for (auto [start, end, axis, step] : llvm::zip(starts, ends, axes, steps)) {
+  for (auto [i, start, end, axis, step] : llvm::enumerate(starts, ends, axes, steps)) {
     auto at = n.axis(axis, rank);
     if (failed(at))
       return failure();
     if (seen[*at])
       return n.error("axis " + Twine(axis) + " stands twice in axes", "onnx.axis");
     seen[*at] = true;
+    if (!stepExprs.empty() && !asConstant(stepExprs[i])) {
+      x = sliceByStep(n, x, *at, start, end, stepExprs[i]);
+      sizes[*at] = n.dims(x)[*at];
+      continue;
+    }
     if (step == 0)
       return n.error("step 0 along axis " + Twine(*at) + ", want another number");
     step = std::clamp<int64_t>(step, -kMaxDim, kMaxDim);
