@@ -197,14 +197,15 @@ enum class HostOpCode : int64_t {
   RegexFullMatch,     // integers: a program (runtime/host/Text.cpp)
   TfIdfVectorizer,    // integers: mode, gram lengths, skips, lists (runtime/host/Text.cpp)
   Unique,             // integers: axis (-1: none), sorted
+  Det,                // of floats [..., M, M]
 };
-inline constexpr int64_t kHostOpCount = 23;
+inline constexpr int64_t kHostOpCount = 24;
 /// Names of the HostOpCodes from SequenceConstruct on, as smelt.host_call has them.
 inline constexpr const char *kHostCallNames[] = {
     "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
     "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement",
     "StringConcat", "StringEqual", "StringIndex", "StringSplit", "StringNormalizer", "RegexFullMatch",
-    "TfIdfVectorizer", "Unique",
+    "TfIdfVectorizer", "Unique", "Det",
 };
 static_assert(sizeof kHostCallNames / sizeof *kHostCallNames ==
               kHostOpCount - static_cast<int64_t>(HostOpCode::SequenceConstruct));

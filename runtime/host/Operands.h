@@ -73,6 +73,7 @@ int stringNormalizer(HostOpCall &call);
 int regexFullMatch(HostOpCall &call);
 int tfIdfVectorizer(HostOpCall &call);
 int unique(HostOpCall &call);
+int det(HostOpCall &call);
 
 } // namespace smelt::rt
 

@@ -83,6 +83,9 @@ mlir::Value stringEqual(NodeImport &n, mlir::Value x, mlir::Value y);
 /// The place of each string among the keys, i64; their number when it is none of them.
 mlir::FailureOr<mlir::Value> stringIndex(NodeImport &n, mlir::Value x, std::vector<std::string> keys);
 
+/// ONNX Dropout with a training mode that is true, or known to the run only (Random.cpp).
+mlir::LogicalResult trainingDropout(NodeImport &n, mlir::Value training);
+
 //--- windows
 struct Window {
   llvm::SmallVector<int64_t> kernel, strides, dilations;
@@ -176,12 +179,14 @@ mlir::LogicalResult importRotaryEmbedding(NodeImport &n);
 mlir::LogicalResult importDFT17(NodeImport &n);
 mlir::LogicalResult importDFT20(NodeImport &n);
 mlir::LogicalResult importSTFT(NodeImport &n);
+mlir::LogicalResult importMelWeightMatrix(NodeImport &n);
 mlir::LogicalResult importHann(NodeImport &n);
 mlir::LogicalResult importHamming(NodeImport &n);
 mlir::LogicalResult importBlackman(NodeImport &n);
 mlir::LogicalResult importAffineGrid(NodeImport &n);
 mlir::LogicalResult importGridSample(NodeImport &n);
 mlir::LogicalResult importCol2Im(NodeImport &n);
+mlir::LogicalResult importDeformConv(NodeImport &n);
 mlir::LogicalResult importNonMaxSuppression(NodeImport &n);
 mlir::LogicalResult importRoiAlign(NodeImport &n);
 

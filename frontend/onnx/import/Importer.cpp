@@ -82,7 +82,7 @@ Importer::Importer(const Model &model, ModuleOp module, const ImportOptions &opt
                    const llvm::StringSet<> &pinned, std::vector<Error> &errors)
     : model(model), module(module), options(options), symbols(module), values(symbols), errors(errors), pinned(pinned) {
   for (ArrayRef<OpRow> rows : {mathOps(), reduceOps(), contractOps(), tensorOps(), shapeOps(), indexOps(), resizeOps(), lossOps(), nnOps(), quantizeOps(),
-                               recurrentOps(), mlOps(), microsoftOps(), legacyOps(), sequenceOps(), stringOps(), trainingOps(), stateAttentionOps()})
+                               recurrentOps(), mlOps(), microsoftOps(), legacyOps(), sequenceOps(), stringOps(), trainingOps(), stateAttentionOps(), randomOps()})
     for (const OpRow &row : rows)
       registry[(row.domain + ":" + row.opType).str()].push_back(&row);
   for (auto &entry : registry)

@@ -233,6 +233,7 @@ llvm::ArrayRef<OpRow> sequenceOps();
 llvm::ArrayRef<OpRow> stringOps();
 llvm::ArrayRef<OpRow> trainingOps();
 llvm::ArrayRef<OpRow> stateAttentionOps();
+llvm::ArrayRef<OpRow> randomOps();
 
 } // namespace smelt::onnx
 

@@ -337,9 +337,22 @@ static LogicalResult unique(NodeImport &n) {
   return success();
 }
 
+static LogicalResult det(NodeImport &n) {
+  Value x = n.in(0);
+  if (!isa<FloatType>(n.elem(x)) || n.rank(x) < 2)
+    return n.error("input must be matrices of floats", "onnx.shape-mismatch");
+  SmallVector<AffineExpr> dims = n.dims(x);
+  n.checkEqual(dims[dims.size() - 1], dims[dims.size() - 2], "Det: the matrices must be square");
+  dims.resize(dims.size() - 2);
+  return n.set(0, HostCallOp::create(n.b, n.loc, TypeRange(getTensorType(dims, n.elem(x))), n.b.getStringAttr("Det"), ValueRange(x),
+                                     n.b.getDenseI64ArrayAttr({}), ArrayAttr(), n.b.getDenseI64ArrayAttr({}), n.b.getUnitAttr())
+                      .getResult(0));
+}
+
 ArrayRef<OpRow> indexOps() {
   static constexpr OpRow rows[] = {
       {"", "Unique", 11, 1, 1, unique},
+      {"", "Det", 11, 1, 1, det},
       {"", "Gather", 1, 2, 2, gather},
       {"", "GatherElements", 11, 2, 2, gatherElements},
       {"", "GatherND", 11, 2, 2, gatherND},

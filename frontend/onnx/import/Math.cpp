@@ -348,6 +348,21 @@ static LogicalResult castTo(NodeImport &n, Type to) {
   return n.set(0, n.elementwise<CastOp>({x}, to, n.b.getBoolAttr(false)));
 }
 
+/// The power of two above or below positive floats, as round_mode of a cast to
+/// float8e8m0 says; the cast itself is to the nearest, and exact then.
+static Value toPowerOfTwo(NodeImport &n, Value x, bool isUp) {
+  Type i32 = n.b.getI32Type(), f32 = n.b.getF32Type();
+  Value wide = n.cast(x, f32), bits = n.elementwise<BitCastOp>({wide}, i32);
+  auto number = [&](int64_t v) { return n.scalar(i32, double(v)); };
+  Value raised = isUp ? n.add(bits, number(0x7fffff)) : bits;
+  Value power = n.mul(n.div(raised, number(0x800000)), number(0x800000));
+  // The least one, 2^-127, is a denormal number.
+  Value isLeast = n.cmp(CmpKind::le, bits, number(isUp ? 0x400000 : 0x7fffff));
+  power = n.select(isLeast, number(0x400000), power);
+  Value isNumber = n.elementwise<AndOp>({n.cmp(CmpKind::ge, bits, number(0)), n.cmp(CmpKind::lt, bits, number(0x7f800000))});
+  return n.select(isNumber, n.elementwise<BitCastOp>({power}, f32), wide);
+}
+
 static LogicalResult castOp(NodeImport &n) {
   if (failed(n.require("to")))
     return failure();
@@ -363,7 +378,14 @@ static LogicalResult castOp(NodeImport &n) {
         return castTo(n, n.dtype(dtype));
     return n.error("attribute 'to' names no element type: '" + StringRef(to->s.data(), to->s.size()) + "'");
   }
-  return castTo(n, n.dtype(DType(n.i("to", 0))));
+  Type type = n.dtype(DType(n.i("to", 0)));
+  std::string mode = n.s("round_mode", "up");
+  if (type && isa<Float8E8M0FNUType>(type) && isa<FloatType>(n.elem(n.in(0))) && n.opset() >= 24 && mode != "nearest") {
+    if (mode != "up" && mode != "down")
+      return n.error("round_mode is '" + mode + "', want up, down or nearest");
+    return n.set(0, n.elementwise<CastOp>({toPowerOfTwo(n, n.in(0), mode == "up")}, type, n.b.getBoolAttr(n.i("saturate", 1) != 0)));
+  }
+  return castTo(n, type);
 }
 
 static LogicalResult bitCast(NodeImport &n) {

@@ -290,6 +290,7 @@ llvm::ArrayRef<OpRow> nnOps() {
       {"", "DFT", 17, 1, 2, importDFT17},
       {"", "DFT", 20, 1, 3, importDFT20},
       {"", "STFT", 17, 2, 4, importSTFT},
+      {"", "MelWeightMatrix", 17, 5, 5, importMelWeightMatrix},
       {"", "HannWindow", 17, 1, 1, importHann},
       {"", "HammingWindow", 17, 1, 1, importHamming},
       {"", "BlackmanWindow", 17, 1, 1, importBlackman},
@@ -299,7 +300,7 @@ llvm::ArrayRef<OpRow> nnOps() {
       {"", "RoiAlign", 10, 3, 3, importRoiAlign},
       {"", "MaxRoiPool", 1, 2, 2, refuse},
       {"", "NonMaxSuppression", 10, 2, 5, importNonMaxSuppression},
-      {"", "DeformConv", 19, 3, 5, refuse},
+      {"", "DeformConv", 19, 3, 5, importDeformConv},
   };
   return rows;
 }

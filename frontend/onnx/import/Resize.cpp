@@ -127,6 +127,27 @@ static LogicalResult planScales(NodeImport &n, Value given, ArrayRef<double> att
   return success();
 }
 
+/// keep_aspect_ratio_policy with sizes that only the run knows: one scale for all
+/// axes, the least or largest quotient.
+static LogicalResult planAspect(NodeImport &n, ArrayRef<AffineExpr> wanted, ArrayRef<int64_t> axes, bool isLeast, Plan &plan) {
+  Type f32 = n.b.getF32Type();
+  SmallVector<AffineExpr> dims;
+  for (int64_t axis : axes)
+    dims.push_back(plan.sizes[axis]);
+  Value from = n.cast(n.fromExprs(dims), f32);
+  Value scale = n.reduce(isLeast ? ReduceKind::min : ReduceKind::max, n.div(n.cast(n.fromExprs(wanted), f32), from), {0}, true);
+  Value sizes = n.elementwise<FloorOp>({n.add(n.mul(from, scale), n.scalar(f32, 0.5))});
+  auto found = n.exprs(n.cast(sizes, n.b.getI64Type()), n.node.label() + ".size");
+  if (failed(found))
+    return failure();
+  plan.factors = spread(n, n.broadcast(scale, {n.num(axes.size())}), 0, axes, plan.sizes.size(), 1);
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    plan.sizes[axis] = (*found)[i];
+    plan.scales[axis] = 0.0;
+  }
+  return success();
+}
+
 static LogicalResult planSizes(NodeImport &n, ArrayRef<AffineExpr> wanted, ArrayRef<int64_t> axes, Plan &plan) {
   if (wanted.size() != axes.size())
     return n.error(Twine(wanted.size()) + " sizes for " + Twine(axes.size()) + " dims", "onnx.shape-mismatch");
@@ -138,7 +159,7 @@ static LogicalResult planSizes(NodeImport &n, ArrayRef<AffineExpr> wanted, Array
     for (auto [axis, want] : llvm::zip(axes, wanted)) {
       auto size = dyn_cast<AffineConstantExpr>(want), dim = dyn_cast<AffineConstantExpr>(plan.sizes[axis]);
       if (!size || !dim || dim.getValue() == 0)
-        return n.unsupported("keep_aspect_ratio_policy '" + policy + "' with sizes known at run time only");
+        return planAspect(n, wanted, axes, policy == "not_larger", plan);
       double scale = double(size.getValue()) / double(dim.getValue());
       common = !common ? scale : policy == "not_larger" ? std::min(*common, scale) : std::max(*common, scale);
     }

@@ -8,6 +8,7 @@
 // test/frontend/import/shape*.
 //
 //===----------------------------------------------------------------------===//
+#include "frontend/onnx/import/Compose.h"
 #include "frontend/onnx/import/Graph.h"
 
 using namespace mlir;
@@ -374,12 +375,11 @@ static LogicalResult identity(NodeImport &n) { return n.set(0, n.in(0)); }
 /// Inference: the input; the mask is all true.
 static LogicalResult dropout(NodeImport &n) {
   if (n.hasIn(2)) {
-    auto training = n.constants(n.in(2), "training_mode");
-    if (failed(training))
-      return failure();
+    auto training = getConstantInts(n.in(2));
     auto ratio = n.hasIn(1) ? getSplatValue(n.in(1)) : std::optional<double>(0.5);
-    if (training->size() == 1 && training->front() && ratio != 0.0)
-      return n.unsupported("training_mode is true; only inference is supported");
+    bool isInference = (training && training->size() == 1 && !training->front()) || ratio == 0.0;
+    if (!isInference)
+      return trainingDropout(n, n.in(2));
   }
   if (n.wantsOut(1)) {
     Type mask = n.opset() < 10 ? n.elem(n.in(0)) : n.b.getI1Type();

@@ -117,6 +117,33 @@ LogicalResult importDFT20(NodeImport &n) {
   return failed(axis) ? failure() : importDFT(n, *axis);
 }
 
+/// STFT of real frames whose length or distance only the run knows: gathered, and
+/// multiplied by cosines and sines that are computed. signal [B, S, 1].
+static LogicalResult gatherFrames(NodeImport &n, Value signal, Value window, AffineExpr hop, AffineExpr length) {
+  Type elem = n.elem(signal), i64 = n.b.getI64Type(), f64 = n.b.getF64Type();
+  Dims d = n.dims(signal);
+  auto named = [&](AffineExpr e, StringRef name) -> AffineExpr {
+    if (isa<AffineConstantExpr, AffineSymbolExpr>(e))
+      return e;
+    AffineExpr symbol = n.symbols().fresh((n.node.label() + "." + name).str());
+    BindOp::create(n.b, n.loc, n.fromExprs({e}), ArrayRef<int64_t>{0},
+                   ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(symbol).getPosition())});
+    return symbol;
+  };
+  AffineExpr frames = named((d[1] - length).floorDiv(hop) + 1, "frames"), one = n.num(1);
+  AffineExpr bins = named(n.i("onesided", 1) ? length.floorDiv(2) + 1 : length, "bins");
+  Value at = n.add(n.mul(n.iota(i64, {frames, one}, 0), n.exprScalar(i64, hop)), n.iota(i64, {one, length}, 1));
+  Value framed = make<GatherOp>(n, {d[0], frames, length}, elem, n.squeeze(signal, {2}), at, 1);
+  if (window)
+    framed = n.mul(framed, n.rebind(n.cast(window, elem), {length}));
+  // Angles of k * n modulo the length, so that large products lose nothing.
+  Value turns = n.elementwise<RemOp>({n.mul(n.iota(i64, {length, one}, 0), n.iota(i64, {one, bins}, 1)), n.exprScalar(i64, length)});
+  Value angle = n.div(n.mul(n.cast(turns, f64), n.scalar(f64, 2 * M_PI)), n.exprScalar(f64, length));
+  Value real = n.matmul(framed, n.cast(unary<CosOp>(n, angle), elem));
+  Value imaginary = n.matmul(framed, n.cast(unary<NegOp>(n, unary<SinOp>(n, angle)), elem));
+  return n.set(0, n.concat({n.unsqueeze(real, {3}), n.unsqueeze(imaginary, {3})}, 3));
+}
+
 LogicalResult importSTFT(NodeImport &n) {
   Value signal = n.in(0), window = n.in(2);
   if (failed(expectFloat(n, signal, "signal")) || failed(expectRank(n, signal, 2, 3, "signal")))
@@ -137,6 +164,15 @@ LogicalResult importSTFT(NodeImport &n) {
   FailureOr<int64_t> length = 0;
   if (window && failed(expectRank(n, window, 1, 1, "window")))
     return failure();
+  bool isRealSignal = *parts == 1;
+  auto lengths = n.hasIn(3) ? n.exprs(n.in(3), n.node.label() + ".frame_length", 1, int64_t(1) << 31)
+                            : FailureOr<SmallVector<AffineExpr>>(Dims{n.dims(window ? window : signal)[window ? 0 : 1]});
+  if (failed(lengths))
+    return failure();
+  if (isRealSignal && lengths->size() == 1 && (!step || !isa<AffineConstantExpr>(lengths->front())))
+    return gatherFrames(n, signal, window, hop, lengths->front());
+  if (!step)
+    return n.unsupported("STFT of a complex signal with a frame_step known at run time only");
   if (n.hasIn(3))
     length = scalarInt(n, n.in(3), "frame_length", 0);
   else
@@ -159,19 +195,6 @@ LogicalResult importSTFT(NodeImport &n) {
   if (auto constant = dyn_cast<AffineConstantExpr>(room); constant && constant.getValue() < 0)
     return n.error("frames of " + Twine(*length) + " samples do not fit the signal");
   AffineExpr frames = room.floorDiv(hop) + 1;
-  if (!step) { // frames are gathered, and multiplied by the matrix
-    Type i64 = n.b.getI64Type();
-    AffineExpr count = n.symbols().fresh(n.node.label() + ".frames");
-    BindOp::create(n.b, n.loc, n.fromExprs({frames}), ArrayRef<int64_t>{0},
-                   ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(count).getPosition())});
-    Value at = n.add(n.mul(n.iota(i64, {count, n.num(1)}, 0), n.exprScalar(i64, hop)), n.iota(i64, {n.num(1), n.num(*length)}, 1));
-    Value framed = make<GatherOp>(n, {d[0], count, n.num(*length), n.num(*parts)}, elem, signal, at, 1);
-    if (window)
-      framed = n.mul(framed, n.reshape(n.cast(window, elem), {n.num(*length), n.num(1)}));
-    Value spectrum = n.matmul(n.reshape(framed, {d[0], count, n.num(*length * *parts)}),
-                              n.reshape(matrix, {n.num(*length * *parts), n.num(bins * 2)}));
-    return n.set(0, n.reshape(spectrum, {d[0], count, n.num(bins), n.num(2)}));
-  }
   Value x = n.transpose(signal, {0, 2, 1});
   Value y = make<ConvOp>(n, {d[0], n.num(bins * 2), frames}, elem, x, kernels, ArrayRef<int64_t>{step.getValue()},
                          DimsAttr::get(n.b.getContext(), ArrayRef<int64_t>{0, 0}), ArrayRef<int64_t>{1}, 1);
@@ -207,6 +230,40 @@ static LogicalResult importWindow(NodeImport &n, double a0, double a1, double a2
   Value y = n.sub(n.scalar(f64, a0), n.mul(unary<CosOp>(n, angle), n.scalar(f64, a1)));
   if (a2 != 0)
     y = n.add(y, n.mul(unary<CosOp>(n, n.add(angle, angle)), n.scalar(f64, a2)));
+  return n.set(0, n.cast(y, type));
+}
+
+/// Triangles between frequencies that lie evenly on the mel scale, computed in f64 as
+/// ONNX's reference implementation does.
+LogicalResult importMelWeightMatrix(NodeImport &n) {
+  Type type = n.dtype(DType(n.i("output_datatype", 1))), f64 = n.b.getF64Type();
+  auto count = n.exprs(n.in(0), n.node.label() + ".num_mel_bins"), length = n.exprs(n.in(1), n.node.label() + ".dft_length");
+  if (!type || failed(count) || failed(length))
+    return failure();
+  if (count->size() != 1 || length->size() != 1 || !isa<FloatType>(type))
+    return n.error("num_mel_bins and dft_length must be one number each, the output floats");
+  AffineExpr bins = count->front(), lines = length->front().floorDiv(2) + 1, one = n.num(1);
+  auto flt = [&](double v) { return n.scalar(f64, v); };
+  auto scalar = [&](size_t i) { return n.cast(n.reshape(n.in(i), {}), f64); };
+  auto mel = [&](Value hertz) { // log1p and expm1 lose nothing that f64 would keep here
+    return n.mul(unary<LogOp>(n, n.add(n.div(hertz, flt(700)), flt(1))), flt(2595 / std::log(10.0)));
+  };
+  Value low = mel(scalar(3)), step = n.div(n.sub(mel(scalar(4)), low), n.add(n.exprScalar(f64, bins), flt(2)));
+  Value index = n.iota(f64, {one, bins}, 1), rate = scalar(2);
+  auto line = [&](double shift) { // the spectrogram's line of frequency i + shift
+    Value at = n.add(n.mul(n.add(index, flt(shift)), step), low);
+    Value hertz = n.mul(n.sub(unary<ExpOp>(n, n.mul(at, flt(std::log(10.0) / 2595))), flt(1)), flt(700));
+    return unary<FloorOp>(n, n.div(n.mul(hertz, n.exprScalar(f64, length->front() + 1)), rate));
+  };
+  Value left = line(0), center = line(1), right = line(2), at = n.iota(f64, {lines, one}, 0);
+  auto both = [&](Value a, Value b) { return n.elementwise<AndOp>({a, b}); };
+  Value width = n.sub(center, left), fall = n.sub(right, center), zero = flt(0);
+  Value isPoint = n.cmp(CmpKind::eq, width, zero);
+  Value rising = both(n.cmp(CmpKind::ge, at, left), n.cmp(CmpKind::le, at, center));
+  Value falling = both(n.cmp(CmpKind::ge, at, center), n.cmp(CmpKind::lt, at, right));
+  Value up = n.select(isPoint, flt(1), n.div(n.sub(at, left), n.select(isPoint, flt(1), width)));
+  Value y = n.select(rising, up, zero);
+  y = n.select(both(falling, n.cmp(CmpKind::gt, fall, zero)), n.div(n.sub(right, at), n.max(fall, flt(1))), y);
   return n.set(0, n.cast(y, type));
 }
 
