@@ -315,8 +315,8 @@ LogicalResult ProgramBuilder::interface() {
     op(Code::CmpLe, {low, imm(symbol.getMin()), symbolRegister(id)});
     op(Code::CmpLe, {high, symbolRegister(id), imm(symbol.getMax())});
     op(Code::And, {ok, low, high});
-    op(Code::Check, {ok, text(("size " + symbol.getName() + " must be " + Twine(symbol.getMin()) + ".." +
-                             Twine(symbol.getMax())).str())});
+    op(Code::Check, {ok, text(("size " + symbol.getName() + " must be " + Twine(int64_t(symbol.getMin())) + ".." +
+                             Twine(int64_t(symbol.getMax()))).str())});
   }
   return success();
 }

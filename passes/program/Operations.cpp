@@ -297,8 +297,8 @@ LogicalResult ProgramBuilder::operation(Operation *op) {
           this->op(Code::CmpLe, {low, imm(symbol.getMin()), r});
           this->op(Code::CmpLe, {high, r, imm(symbol.getMax())});
           this->op(Code::And, {ok, low, high});
-          this->op(Code::Check, {ok, text(("size " + symbol.getName() + " must be " + Twine(symbol.getMin()) + ".." +
-                                         Twine(symbol.getMax())).str())});
+          this->op(Code::Check, {ok, text(("size " + symbol.getName() + " must be " + Twine(int64_t(symbol.getMin())) + ".." +
+                                         Twine(int64_t(symbol.getMax()))).str())});
         }
         return success();
       })
