@@ -22,7 +22,7 @@ inline char32_t decodeUtf8(const char *&at, const char *end) {
   auto byte = [&](ptrdiff_t i) { return static_cast<unsigned char>(at[i]); };
   unsigned char first = byte(0);
   int more = first < 0x80 ? 0 : (first >> 5) == 6 ? 1 : (first >> 4) == 14 ? 2 : (first >> 3) == 30 ? 3 : -1;
-  char32_t code = more == 0 ? first : first & (0x3f >> more);
+  char32_t code = more <= 0 ? first : first & (0x3f >> more);
   static constexpr char32_t least[] = {0, 0x80, 0x800, 0x10000};
   bool isValid = more >= 0 && end - at > more;
   for (int i = 1; isValid && i <= more; ++i) {

@@ -52,7 +52,8 @@ public:
   template <typename T> int64_t constant(const std::vector<T> &values) {
     int64_t offset = static_cast<int64_t>(constantsSize);
     EXPECT_LE(constantsSize + values.size() * sizeof(T), sizeof pool);
-    std::memcpy(pool + constantsSize, values.data(), values.size() * sizeof(T));
+    if (!values.empty())
+      std::memcpy(pool + constantsSize, values.data(), values.size() * sizeof(T));
     constantsSize += (values.size() * sizeof(T) + 63) / 64 * 64;
     return offset;
   }
