@@ -130,6 +130,11 @@ WorkResult supervise(const WorkLimits &limits, const std::string &temporary, con
     llvm::raw_string_ostream(result.reason) << "the deadline of " << llvm::format("%g", limits.seconds) << " s has passed";
     return result;
   }
+  if (ended == SIGPIPE) { // `smelt explain m.onnx | head`
+    result.exitCode = 74;
+    result.reason = "nobody reads the output any more";
+    return result;
+  }
   result.signal = ended;
   result.exitCode = result.signal == SIGKILL ? 71 : 70;
   result.reason = result.signal == SIGKILL ? "the compiler was killed, as happens when memory runs out"
