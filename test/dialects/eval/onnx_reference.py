@@ -322,18 +322,18 @@ def resizes(c):
                     for extra, onnx_extra in ([("", {})] if mode == 0 else [
                             ("", {}), (", antialias = true", {"antialias": 1})] + (
                                 [(", excludeOutside = true", {"exclude_outside": 1})] if mode == 2 else [])):
-                        attrs = (f"scales = array<f64: {', '.join(map(repr, scales))}>, roi = array<f64>, mode = {mode} : i32, "
+                        attrs = (f"operandSegmentSizes = array<i32: 1, 0, 0>, scales = array<f64: {', '.join(map(repr, scales))}>, roi = array<f64>, mode = {mode} : i32, "
                                  f"coord = {coord} : i32, nearest = {rounding} : i32" + extra)
                         c.node("resize", "Resize", [x], attrs,
                                {"mode": mode_name, "coordinate_transformation_mode": name, "nearest_mode": nearest[rounding], **onnx_extra},
                                [x, None, np.array(scales, np.float32)], tolerance=1e-4)
     sizes = [7, 3]
     for mode, mode_name in ((1, "linear"), (2, "cubic")):
-        c.node("resize", "Resize", [x], f"scales = array<f64: 1.0, 1.0, 0.0, 0.0>, roi = array<f64>, mode = {mode} : i32, "
+        c.node("resize", "Resize", [x], f"operandSegmentSizes = array<i32: 1, 0, 0>, scales = array<f64: 1.0, 1.0, 0.0, 0.0>, roi = array<f64>, mode = {mode} : i32, "
                "coord = 2 : i32, nearest = 0 : i32", {"mode": mode_name, "coordinate_transformation_mode": "align_corners"},
                [x, None, None, np.array([1, 2, *sizes])], tolerance=1e-4)
     roi = [0, 0, 0.2, 0.1, 1, 1, 0.9, 1.3]
-    c.node("resize", "Resize", [x], f"scales = array<f64: 1.0, 1.0, 0.0, 0.0>, roi = array<f64: {', '.join(map(str, map(float, roi)))}>, "
+    c.node("resize", "Resize", [x], f"operandSegmentSizes = array<i32: 1, 0, 0>, scales = array<f64: 1.0, 1.0, 0.0, 0.0>, roi = array<f64: {', '.join(map(str, map(float, roi)))}>, "
            "mode = 1 : i32, coord = 5 : i32, nearest = 0 : i32, extrapolation = 9.0 : f64",
            {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 9.0},
            [x, np.array(roi, np.float32), None, np.array([1, 2, 3, 4])], tolerance=1e-5)
