@@ -180,6 +180,13 @@ void ProgramBuilder::allocate(Value v) {
     isEarly &= isEntry(bytes) && llvm::all_of(getDims(whole.getType()), [&](AffineExpr e) { return isEntry(e); });
     llvm::SaveAndRestore guard(inPrologue, isEarly);
     int64_t offset = reg(bytes), size = reg(rest), from = buffer(whole);
+    if (!isa<AffineConstantExpr>(rest)) { // a whole that is empty at run time has no place behind its beginning
+      int64_t all = bytesRegister(whole.getType()), within = newRegister();
+      size = newRegister();
+      op(Code::Min, {within, offset, all});
+      op(Code::Sub, {size, all, within});
+      offset = within;
+    }
     op(Code::View, {b, from, offset, size});
     return;
   }
