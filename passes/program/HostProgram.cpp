@@ -172,19 +172,24 @@ void ProgramBuilder::allocate(Value v) {
     if (whole.getDefiningOp<ConcatOp>() && allocated.insert(whole).second)
       allocate(whole);
     AffineExpr bytes = getPlacement(v)->offset * getElementBytes(cast<RankedTensorType>(v.getType()).getElementType());
-    AffineExpr rest = bytesExpr(whole.getType()) - bytes;
+    AffineExpr all = bytesExpr(whole.getType());
     // Where the whole is set in the prologue the slice is too: a view in between would end a segment.
     bool isEarly = llvm::is_contained(main.getArguments(), whole) ||
                    (isa_and_nonnull<KernelOp, ConcatOp>(whole.getDefiningOp()) &&
                     (plan.placeOf.count(whole) || outputOf.count(whole)));
     isEarly &= isEntry(bytes) && llvm::all_of(getDims(whole.getType()), [&](AffineExpr e) { return isEntry(e); });
     llvm::SaveAndRestore guard(inPrologue, isEarly);
-    int64_t offset = reg(bytes), size = reg(rest), from = buffer(whole);
-    if (!isa<AffineConstantExpr>(rest)) { // a whole that is empty at run time has no place behind its beginning
-      int64_t all = bytesRegister(whole.getType()), within = newRegister();
+    int64_t offset = reg(bytes), from = buffer(whole), size;
+    // An empty whole has no place behind its beginning.
+    auto staticAll = dyn_cast<AffineConstantExpr>(all), staticOffset = dyn_cast<AffineConstantExpr>(bytes);
+    if (staticAll && staticOffset) {
+      offset = imm(std::min(staticOffset.getValue(), staticAll.getValue()));
+      size = imm(std::max<int64_t>(staticAll.getValue() - staticOffset.getValue(), 0));
+    } else {
+      int64_t end = reg(all), within = newRegister();
       size = newRegister();
-      op(Code::Min, {within, offset, all});
-      op(Code::Sub, {size, all, within});
+      op(Code::Min, {within, offset, end});
+      op(Code::Sub, {size, end, within});
       offset = within;
     }
     op(Code::View, {b, from, offset, size});
@@ -375,6 +380,8 @@ FailureOr<HostProgram> ProgramBuilder::build() {
   }
   plan.assign(main, [&](AffineExpr e) { return isEntry(e); },
               [&](Value v) { return outputOf.count(v) != 0; });
+  if (!plan.offsets && int64_t(plan.places.size()) > kMaxPlanned)
+    return module.emitError() << plan.places.size() << " buffers of sizes that only the run knows, the limit is " << kMaxPlanned;
   arena();
   program.arenaBytes = plan.arenaBytes;
   program.arenaLowerBound = plan.lowerBound;

@@ -66,11 +66,12 @@ inline int64_t liveBytes(const ArenaBuffer *buffers, uint32_t count) {
 }
 
 /// Places the buffers, which `order` names largest first, and tries a few times to
-/// do better by beginning with the one that reached highest. `order`, `best` and
+/// do better by beginning with the one that reached highest; once when they are many,
+/// as each time costs the square of their number. `order`, `best` and
 /// `placed` are room for `count` numbers.
 inline int64_t planBuffers(ArenaBuffer *buffers, uint32_t *order, uint32_t *best, uint32_t *placed, uint32_t count) {
-  constexpr int kTurns = 16;
-  const int64_t bound = liveBytes(buffers, count);
+  const int kTurns = count > 2048 ? 1 : 16;
+  const int64_t bound = kTurns > 1 ? liveBytes(buffers, count) : 0;
   int64_t least = INT64_MAX;
   for (int turn = 0; turn < kTurns && least > bound; ++turn) {
     uint32_t highest;

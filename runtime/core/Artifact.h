@@ -39,6 +39,8 @@ using KernelFn = void (*)(void *const *buffers, const int64_t *symbols,
                           int64_t wgBegin, int64_t wgEnd, void *scratch);
 
 inline constexpr int64_t kStatusBytes = 64;
+/// Most buffers of one Op::Plan.
+inline constexpr int64_t kMaxPlanned = 1 << 16;
 
 /// CPU features a program needs, checked before any kernel runs.
 enum CpuLevel : uint32_t {

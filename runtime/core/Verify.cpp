@@ -16,7 +16,7 @@ namespace smelt::rt {
 
 using namespace artifact;
 
-static constexpr int64_t kMaxSlots = 1 << 20, kMaxOperands = 4096, kMaxPlanned = 1 << 16;
+static constexpr int64_t kMaxSlots = 1 << 20, kMaxOperands = 4096;
 
 //===----------------------------------------------------------------------===//
 // The descriptor

@@ -56,6 +56,15 @@ int broadcastDims(Call &c, const smelt_value *x, const smelt_value *y, int64_t &
   return SMELT_OK;
 }
 
+/// The two operands of a call with one result.
+int bothStrings(Call &c, const smelt_value *&x, const smelt_value *&y) {
+  if (int code = c.parse(2, 2, 1, 0))
+    return code;
+  if (int code = c.strings(0, x))
+    return code;
+  return c.strings(1, y);
+}
+
 bool equal(const String &a, const String &b) { return a.size() == b.size() && !memcmp(a.c_str(), b.c_str(), a.size()); }
 
 } // namespace
@@ -63,11 +72,7 @@ bool equal(const String &a, const String &b) { return a.size() == b.size() && !m
 int stringConcat(HostOpCall &call) {
   Call c(call);
   const smelt_value *x, *y;
-  if (int code = c.parse(2, 2, 1, 0))
-    return code;
-  if (int code = c.strings(0, x))
-    return code;
-  if (int code = c.strings(1, y))
+  if (int code = bothStrings(c, x, y))
     return code;
   int64_t rank, dims[SMELT_MAX_RANK];
   if (int code = broadcastDims(c, x, y, rank, dims))
@@ -89,11 +94,7 @@ int stringEqual(HostOpCall &call) {
   Call c(call);
   const smelt_value *x, *y;
   TensorOperand out;
-  if (int code = c.parse(2, 2, 1, 0))
-    return code;
-  if (int code = c.strings(0, x))
-    return code;
-  if (int code = c.strings(1, y))
+  if (int code = bothStrings(c, x, y))
     return code;
   if (int code = c.place(0, out))
     return code;

@@ -132,21 +132,15 @@ static SmallVector<SmallVector<Value>> chooseKept(KernelOp kernel, const RowShap
   return kept;
 }
 
-AffineExpr RowShape::rows() const {
-  AffineExpr product = getAffineConstantExpr(1, full.getContext());
-  SmallVector<AffineExpr> dims = getDims(full);
-  for (AffineExpr dim : ArrayRef(dims).take_front(lead))
-    product = product * dim;
-  return product;
+static AffineExpr product(ArrayRef<AffineExpr> dims, MLIRContext *context) {
+  AffineExpr result = getAffineConstantExpr(1, context);
+  for (AffineExpr dim : dims)
+    result = result * dim;
+  return result;
 }
 
-AffineExpr RowShape::inner() const {
-  AffineExpr product = getAffineConstantExpr(1, full.getContext());
-  SmallVector<AffineExpr> dims = getDims(full);
-  for (AffineExpr dim : ArrayRef(dims).drop_front(lead))
-    product = product * dim;
-  return product;
-}
+AffineExpr RowShape::rows() const { return product(ArrayRef(getDims(full)).take_front(lead), full.getContext()); }
+AffineExpr RowShape::inner() const { return product(ArrayRef(getDims(full)).drop_front(lead), full.getContext()); }
 
 unsigned chooseRowLanes(KernelOp kernel, const CpuTarget &target, const RowShape &shape) {
   return chooseLanes(target, widestCarried(kernel), getDims(shape.full).back());

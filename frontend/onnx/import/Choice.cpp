@@ -11,7 +11,8 @@
 // what comes out meets as the branches of an If do, or the rest of the model is
 // imported in each (Control.cpp). The possibilities are numbered by an expression
 // of the integers, so that the run compares one number. Values that are no
-// possibility end the run with a status. Tests: test/frontend/import/choice*.
+// possibility end the run with a status. Tests: test/values/run.py,
+// test/frontend/import/errors.test, the backend suite.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Graph.h"

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
+#include "frontend/onnx/import/Graph.h"
 #include <cmath>
 
 using namespace mlir;
@@ -98,6 +99,7 @@ LogicalResult requireInputs(NodeImport &n, ArrayRef<size_t> inputs) {
 FailureOr<int64_t> staticDim(NodeImport &n, Value v, int64_t dim, StringRef name) {
   if (auto constant = dyn_cast<AffineConstantExpr>(n.dims(v)[dim]))
     return constant.getValue();
+  n.importer.wantSizes(n.dims(v)[dim], n.importer.wanted);
   return n.unsupported(Twine(name) + " has a size unknown at compile time in dim " + Twine(dim) +
                        ", want a static one");
 }
@@ -120,6 +122,16 @@ Value alongAxis(NodeImport &n, Value v, int64_t rank, int64_t axis) {
   Dims dims = n.dims(v);
   dims.append(rank - axis - 1, n.num(1));
   return n.reshape(v, dims);
+}
+
+ResultRange hostCall(OpBuilder &b, Location loc, StringRef callee, TypeRange types, ValueRange args, const HostCall &call) {
+  SmallVector<mlir::Attribute> texts;
+  for (const std::string &text : call.texts)
+    texts.push_back(b.getStringAttr(text));
+  return HostCallOp::create(b, loc, types, b.getStringAttr(callee), args, b.getDenseI64ArrayAttr(call.ints),
+                            texts.empty() ? ArrayAttr() : b.getArrayAttr(texts), b.getDenseI64ArrayAttr(call.binds),
+                            call.placed ? b.getUnitAttr() : UnitAttr())
+      .getResults();
 }
 
 Value floats(NodeImport &n, ArrayRef<double> values, ArrayRef<int64_t> dims, Type elementType) {

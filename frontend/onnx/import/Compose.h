@@ -77,6 +77,20 @@ mlir::Value moveAxis(NodeImport &n, mlir::Value x, int64_t from, int64_t to);
 mlir::Value sliceAxis(NodeImport &n, mlir::Value x, int64_t axis, mlir::AffineExpr start, mlir::AffineExpr size,
                       int64_t step = 1);
 
+//--- host calls
+/// What an op of the runtime's host library takes beside its operands.
+struct HostCall {
+  llvm::SmallVector<int64_t> ints, binds = {};
+  std::vector<std::string> texts = {};
+  bool placed = false; // tensors among the results have their memory before
+};
+mlir::ResultRange hostCall(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef callee, mlir::TypeRange types,
+                           mlir::ValueRange args, const HostCall &call = {});
+inline mlir::ResultRange hostCall(NodeImport &n, llvm::StringRef callee, mlir::TypeRange types, mlir::ValueRange args,
+                                  const HostCall &call = {}) {
+  return hostCall(n.b, n.loc, callee, types, args, call);
+}
+
 //--- strings (Strings.cpp)
 bool isString(NodeImport &n, mlir::Value x);
 mlir::Value stringEqual(NodeImport &n, mlir::Value x, mlir::Value y);

@@ -96,7 +96,8 @@ public:
   mlir::Value lookup(std::string_view name, const Env &env, const Node &node);
   mlir::LogicalResult bindOutputs(const Node &node, llvm::ArrayRef<mlir::Value> outputs, Env &env);
   mlir::LogicalResult importNode(const Node &node, Env &env, mlir::OpBuilder &b);
-  void wantSizes(mlir::ValueRange inputs);
+  /// Adds the freed dims that these expressions come from.
+  void wantSizes(llvm::ArrayRef<mlir::AffineExpr> dims, llvm::SmallVectorImpl<std::string> &to);
   mlir::LogicalResult initializers(const Graph &graph, Env &env, mlir::OpBuilder &b);
   /// Imports what the frames hold from `b` on; gives the root graph's outputs.
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> walk(llvm::SmallVector<Frame> frames, mlir::OpBuilder &b);
@@ -153,7 +154,8 @@ public:
   std::optional<Choice> choice;                                      // asked for by the node at hand
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t>> chosen;    // in the branch that is imported
   llvm::DenseMap<int64_t, std::string> freed; // symbols of dims that the model gives a size
-  llvm::SmallVector<std::string> wanted;      // of them, those that a node could not do with
+  llvm::SmallVector<std::string> wanted;      // of them, those that a node could not do with,
+  llvm::SmallVector<std::string> suspected;   // and those of such a node's inputs
   llvm::DenseMap<mlir::Value, int64_t> elementRanks; // of sequences and optionals
 
 private:

@@ -241,7 +241,9 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
   if (choice && errors.size() == before)
     return failure();
   if (failed(result) || errors.size() != before)
-    wantSizes(inputs);
+    for (Value input : inputs)
+      if (input && isa<RankedTensorType>(input.getType()))
+        wantSizes(getDims(input.getType()), suspected);
   if (errors.size() != before)
     return failure();
   if (failed(result))
@@ -263,20 +265,16 @@ LogicalResult Importer::importNode(const Node &node, Env &env, OpBuilder &b) {
   return success();
 }
 
-/// Sizes that `all:?` made symbols and that a node cannot do with, perhaps.
-void Importer::wantSizes(ValueRange inputs) {
-  for (Value input : inputs) {
-    SmallVector<int64_t> ids;
-    if (input && isa<RankedTensorType>(input.getType()))
-      for (AffineExpr dim : getDims(input.getType()))
-        collectSymbols(dim, ids);
-    for (size_t i = 0; i < ids.size(); ++i) { // and what they derive from
-      if (auto exprs = symbols.get(ids[i]).getExprs())
-        for (AffineExpr e : exprs->getExprs())
-          collectSymbols(e, ids);
-      if (auto it = freed.find(ids[i]); it != freed.end())
-        wanted.push_back(it->second);
-    }
+void Importer::wantSizes(ArrayRef<AffineExpr> dims, SmallVectorImpl<std::string> &to) {
+  SmallVector<int64_t> ids;
+  for (AffineExpr dim : dims)
+    collectSymbols(dim, ids);
+  for (size_t i = 0; i < ids.size(); ++i) { // and what they derive from
+    if (auto exprs = symbols.get(ids[i]).getExprs())
+      for (AffineExpr e : exprs->getExprs())
+        collectSymbols(e, ids);
+    if (auto it = freed.find(ids[i]); it != freed.end())
+      to.push_back(it->second);
   }
 }
 
@@ -415,11 +413,18 @@ OwningOpRef<ModuleOp> importModel(const Model &model, MLIRContext *context, cons
   while (true) {
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
     Importer importer(model, *module, options, pinned, errors);
-    if (succeeded(importer.run()) && errors.size() == before)
+    if (succeeded(importer.run()) && errors.size() == before) {
+      SmallVector<StringRef> names(pinned.keys());
+      llvm::sort(names);
+      if (!names.empty())
+        emitRemark(loc) << "all:? leaves sizes that some op needs as the model says: " << llvm::join(names, ", ");
       return module;
+    }
     bool isNew = false;
-    for (const std::string &dim : importer.wanted)
-      isNew |= pinned.insert(dim).second;
+    for (ArrayRef<std::string> dims : {ArrayRef(importer.wanted), ArrayRef(importer.suspected)})
+      if (!isNew)
+        for (const std::string &dim : dims)
+          isNew |= pinned.insert(dim).second;
     if (!isNew) // the length of a vector of sizes may come by ways that are not followed
       for (const ValueInfo &info : model.graph.inputs)
         if (info.type.kind == TypeInfo::Kind::Tensor && info.type.dims.size() == 1 && info.type.elem == DType::I64 && !importer.freed.empty())

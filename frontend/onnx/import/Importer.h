@@ -106,6 +106,9 @@ public:
   /// into fresh symbols of that range (`smelt.bind`). The tensor must be 0-d or 1-d of static size.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> exprs(mlir::Value v, llvm::StringRef name, int64_t min = 0,
                                                              int64_t max = kMaxDim);
+  /// The expression as a symbol of its own, read by the host when it is known: for
+  /// sizes by which later ones are multiplied and divided.
+  mlir::AffineExpr named(mlir::AffineExpr value, const llvm::Twine &name);
   /// Constant integers, or an error naming `what`.
   mlir::FailureOr<llvm::SmallVector<int64_t>> constants(mlir::Value v, llvm::StringRef what);
   /// Axes of a tensor of `rank`, each once, 0 or more. Where only the run knows them

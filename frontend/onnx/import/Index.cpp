@@ -7,7 +7,7 @@
 // indices that are computed. Test: test/frontend/import/index*.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/import/Importer.h"
+#include "frontend/onnx/import/Compose.h"
 
 using namespace mlir;
 
@@ -329,11 +329,10 @@ static LogicalResult unique(NodeImport &n) {
     dims = {found};
   }
   Type i64 = n.b.getI64Type(), list = getTensorType({found}, i64);
-  auto call = HostCallOp::create(n.b, n.loc, TypeRange{getTensorType(dims, n.elem(x)), list, getTensorType({all}, i64), list},
-                                 n.b.getStringAttr("Unique"), ValueRange(x), n.b.getDenseI64ArrayAttr({axis, n.i("sorted", 1)}),
-                                 ArrayAttr(), n.b.getDenseI64ArrayAttr({cast<AffineSymbolExpr>(found).getPosition()}), UnitAttr());
+  ResultRange results = hostCall(n, "Unique", {getTensorType(dims, n.elem(x)), list, getTensorType({all}, i64), list}, x,
+                                 {{axis, n.i("sorted", 1)}, {int64_t(cast<AffineSymbolExpr>(found).getPosition())}});
   for (size_t i = 0; i < 4; ++i)
-    (void)n.set(i, call.getResult(i));
+    (void)n.set(i, results[i]);
   return success();
 }
 
@@ -344,9 +343,7 @@ static LogicalResult det(NodeImport &n) {
   SmallVector<AffineExpr> dims = n.dims(x);
   n.checkEqual(dims[dims.size() - 1], dims[dims.size() - 2], "Det: the matrices must be square");
   dims.resize(dims.size() - 2);
-  return n.set(0, HostCallOp::create(n.b, n.loc, TypeRange(getTensorType(dims, n.elem(x))), n.b.getStringAttr("Det"), ValueRange(x),
-                                     n.b.getDenseI64ArrayAttr({}), ArrayAttr(), n.b.getDenseI64ArrayAttr({}), n.b.getUnitAttr())
-                      .getResult(0));
+  return n.set(0, hostCall(n, "Det", getTensorType(dims, n.elem(x)), x, {{}, {}, {}, /*placed=*/true})[0]);
 }
 
 ArrayRef<OpRow> indexOps() {

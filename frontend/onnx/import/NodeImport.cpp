@@ -128,8 +128,10 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::exprs(Value v, StringRef name, in
   RankedTensorType t = type(v);
   if (!isa<IntegerType>(t.getElementType()))
     return error("'" + name + "' must be integers", "onnx.dtype-mismatch");
-  if (t.getRank() > 1 || !t.hasStaticShape() || t.getNumElements() > kInlineElements)
+  if (t.getRank() > 1 || !t.hasStaticShape() || t.getNumElements() > kInlineElements) {
+    importer.wantSizes(dims(v), importer.wanted);
     return unsupported("'" + name + "' is computed at run time and not a vector of known, small size");
+  }
   SmallVector<AffineExpr> result;
   SmallVector<int64_t> elements, ids;
   for (int64_t i = 0, e = t.getNumElements(); i < e; ++i) {
@@ -140,6 +142,15 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::exprs(Value v, StringRef name, in
   if (!elements.empty())
     BindOp::create(b, loc, v, elements, ids);
   return result;
+}
+
+AffineExpr NodeImport::named(AffineExpr value, const Twine &name) {
+  if (isa<AffineConstantExpr, AffineSymbolExpr>(value))
+    return value;
+  AffineExpr symbol = symbols().fresh((node.label() + "." + name).str());
+  BindOp::create(b, loc, fromExprs({value}), ArrayRef<int64_t>{0},
+                 ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(symbol).getPosition())});
+  return symbol;
 }
 
 FailureOr<SmallVector<int64_t>> NodeImport::constants(Value v, StringRef what) {
@@ -155,6 +166,9 @@ FailureOr<SmallVector<int64_t>> NodeImport::constants(Value v, StringRef what) {
     if (result.size() == values->size())
       return result;
   }
+  importer.wantSizes(dims(v), importer.wanted);
+  if (known(v))
+    importer.wantSizes(*known(v), importer.wanted);
   return unsupported(what + " must be constant, it is computed at run time");
 }
 

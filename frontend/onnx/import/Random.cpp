@@ -9,7 +9,7 @@
 // splittable pseudorandom number generators", 2014), so neither threads nor tiles
 // change it. A node without a seed has one of its own that is the same in each run:
 // two compilations and two runs of a model give the same numbers.
-// Tests: test/frontend/import/random.py.
+// Tests: test/values/run.py.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
@@ -105,7 +105,9 @@ LogicalResult importBernoulli(NodeImport &n) {
   Type type = resultType(n);
   if (!type || failed(expectFloat(n, p, "input")))
     return failure();
-  return n.set(0, n.cast(n.cmp(CmpKind::lt, n.cast(uniform(n, n.dims(p)), n.elem(p)), p), type));
+  // In f32 at least: a number just below 1 is 1 in 16 bits, and a probability of 1 would fail.
+  Type wide = n.elem(p).isF64() ? n.elem(p) : Type(n.b.getF32Type());
+  return n.set(0, n.cast(n.cmp(CmpKind::lt, n.cast(uniform(n, n.dims(p)), wide), n.cast(p, wide)), type));
 }
 
 /// Class c of row r where the running sum of the probabilities passes a uniform number.

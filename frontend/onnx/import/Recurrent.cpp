@@ -91,7 +91,13 @@ static LogicalResult readActivations(NodeImport &n, Layer &layer) {
 static FailureOr<std::array<Value, 3>> runDirection(NodeImport &n, const Layer &layer, int64_t dir, bool reverse) {
   int64_t h = layer.hidden, g = layer.cell.gates;
   bool isLstm = layer.cell.kind == CellKind::lstm;
-  Value w = ofDirection(n, n.in(1), dir), r = ofDirection(n, n.in(2), dir), bias = ofDirection(n, n.in(3), dir);
+  // The hidden size is static, and names the weights' sizes where the model leaves them open.
+  auto sized = [&](size_t input, Dims dims) {
+    Value value = ofDirection(n, n.in(input), dir);
+    return value ? n.rebind(value, dims) : value;
+  };
+  AffineExpr gates = n.num(layer.cell.gates * layer.hidden), hidden = n.num(layer.hidden);
+  Value w = sized(1, {gates, n.dims(layer.x)[2]}), r = sized(2, {gates, hidden}), bias = sized(3, {gates * 2});
   auto projected = matmul(n, layer.x, w, n.elem(layer.x), false, /*transposeRhs=*/true);
   if (failed(projected))
     return failure();
@@ -115,7 +121,7 @@ static FailureOr<std::array<Value, 3>> runDirection(NodeImport &n, const Layer &
     return zero;
   };
   Value h0 = initial(layer.h0), c0 = isLstm ? initial(layer.c0) : Value();
-  Value peephole = isLstm ? ofDirection(n, n.in(7), dir) : Value();
+  Value peephole = isLstm ? sized(7, {hidden * 3}) : Value();
   if (!x || !h0)
     return failure();
   size_t count = layer.cell.activations.size();

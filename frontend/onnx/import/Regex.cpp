@@ -7,7 +7,7 @@
 //
 // The sets of characters stand behind the instructions. A repetition is so many
 // copies, as RE2 has it. Which way is preferred does not matter, as the whole text
-// must match. Tests: test/frontend/import/regex.test.
+// must match. Tests: test/values/run.py.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Regex.h"

@@ -204,15 +204,8 @@ static LogicalResult scatterColumns(NodeImport &n, ArrayRef<AffineExpr> image, A
     taps = taps * block[i];
     pixels = pixels * padded[i];
   }
-  // Sizes of their own, so that products of them stay readable to what follows.
-  auto named = [&](AffineExpr e, const Twine &name) {
-    AffineExpr symbol = n.symbols().fresh((n.node.label() + "." + name).str());
-    BindOp::create(n.b, n.loc, n.fromExprs({e}), ArrayRef<int64_t>{0},
-                   ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(symbol).getPosition())});
-    return symbol;
-  };
-  AffineExpr tapCount = named(taps, "taps"), channels = named(n.dims(x)[1].floorDiv(tapCount), "channels");
-  AffineExpr columns = n.dims(x)[2], area = named(pixels, "pixels");
+  AffineExpr tapCount = n.named(taps, "taps"), channels = n.named(n.dims(x)[1].floorDiv(tapCount), "channels");
+  AffineExpr columns = n.dims(x)[2], area = n.named(pixels, "pixels");
   n.checkEqual(channels * tapCount, n.dims(x)[1], "Col2Im: the columns are no multiple of the block's elements");
   // The place of tap t at position p, row by row of the padded image.
   auto digits = [&](Value at, ArrayRef<AffineExpr> sizes) {
@@ -230,7 +223,7 @@ static LogicalResult scatterColumns(NodeImport &n, ArrayRef<AffineExpr> image, A
     Value along = n.add(n.mul(position[i], n.scalar(i64, (*strides)[i])), n.mul(tap[i], n.scalar(i64, (*dilations)[i])));
     place = n.add(n.mul(place, n.exprScalar(i64, padded[i])), along);
   }
-  AffineExpr batch = n.dims(x)[0], lines = named(batch * channels, "lines"), each = named(tapCount * columns, "each");
+  AffineExpr batch = n.dims(x)[0], lines = n.named(batch * channels, "lines"), each = n.named(tapCount * columns, "each");
   Value updates = n.reshape(x, {lines, each}), indices = n.broadcast(n.reshape(place, {one, each}), {lines, each});
   Value zero = n.broadcast(n.scalar(n.elem(x), 0), {lines, area});
   if (!updates || !indices || !zero)

@@ -9,7 +9,7 @@
 // A sequence's type says its elements' type but not their shape, so that all
 // sequences of a type meet in Ifs and Loops. The rank of the elements, which a
 // tensor taken out needs, is followed beside the types (Importer::elementRanks).
-// Tests: test/frontend/import/sequence*.
+// Tests: the backend suite, test/runtime/HostCallTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
@@ -37,10 +37,8 @@ Value call(NodeImport &n, Type type, ValueRange args, ArrayRef<int64_t> ints = {
            bool placed = false, StringRef callee = {}) {
   if (llvm::is_contained(args, Value()))
     return {};
-  return HostCallOp::create(n.b, n.loc, TypeRange(type), n.b.getStringAttr(callee.empty() ? n.opType() : callee), args,
-                            n.b.getDenseI64ArrayAttr(ints), ArrayAttr(), n.b.getDenseI64ArrayAttr(binds),
-                            placed ? n.b.getUnitAttr() : UnitAttr())
-      .getResult(0);
+  return hostCall(n, callee.empty() ? n.opType() : callee, type, args,
+                  {SmallVector<int64_t>(ints), SmallVector<int64_t>(binds), {}, placed})[0];
 }
 
 /// The type of a tensor whose size only the run knows, with the symbols that it gets.
@@ -219,16 +217,11 @@ LogicalResult importOptionalGetElement(NodeImport &n) {
 
 } // namespace
 
-static Value bareCall(OpBuilder &b, Location loc, StringRef callee, Type type, Value arg) {
-  return HostCallOp::create(b, loc, TypeRange(type), b.getStringAttr(callee), ValueRange(arg), b.getDenseI64ArrayAttr({}),
-                            ArrayAttr(), b.getDenseI64ArrayAttr({}), UnitAttr())
-      .getResult(0);
-}
 Value wrapOptional(OpBuilder &b, Location loc, Value sequence) {
-  return bareCall(b, loc, "Optional", OptionalType::get(b.getContext(), sequence.getType()), sequence);
+  return hostCall(b, loc, "Optional", OptionalType::get(b.getContext(), sequence.getType()), sequence)[0];
 }
 Value takeOptional(OpBuilder &b, Location loc, Value optional) {
-  return bareCall(b, loc, "OptionalGetElement", cast<OptionalType>(optional.getType()).getElementType(), optional);
+  return hostCall(b, loc, "OptionalGetElement", cast<OptionalType>(optional.getType()).getElementType(), optional)[0];
 }
 
 Value sequenceLength(NodeImport &n, Value sequence) {

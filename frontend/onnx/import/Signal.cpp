@@ -122,16 +122,8 @@ LogicalResult importDFT20(NodeImport &n) {
 static LogicalResult gatherFrames(NodeImport &n, Value signal, Value window, AffineExpr hop, AffineExpr length) {
   Type elem = n.elem(signal), i64 = n.b.getI64Type(), f64 = n.b.getF64Type();
   Dims d = n.dims(signal);
-  auto named = [&](AffineExpr e, StringRef name) -> AffineExpr {
-    if (isa<AffineConstantExpr, AffineSymbolExpr>(e))
-      return e;
-    AffineExpr symbol = n.symbols().fresh((n.node.label() + "." + name).str());
-    BindOp::create(n.b, n.loc, n.fromExprs({e}), ArrayRef<int64_t>{0},
-                   ArrayRef<int64_t>{int64_t(cast<AffineSymbolExpr>(symbol).getPosition())});
-    return symbol;
-  };
-  AffineExpr frames = named((d[1] - length).floorDiv(hop) + 1, "frames"), one = n.num(1);
-  AffineExpr bins = named(n.i("onesided", 1) ? length.floorDiv(2) + 1 : length, "bins");
+  AffineExpr frames = n.named((d[1] - length).floorDiv(hop) + 1, "frames"), one = n.num(1);
+  AffineExpr bins = n.named(n.i("onesided", 1) ? length.floorDiv(2) + 1 : length, "bins");
   Value at = n.add(n.mul(n.iota(i64, {frames, one}, 0), n.exprScalar(i64, hop)), n.iota(i64, {one, length}, 1));
   Value framed = make<GatherOp>(n, {d[0], frames, length}, elem, n.squeeze(signal, {2}), at, 1);
   if (window)

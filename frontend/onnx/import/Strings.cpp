@@ -5,7 +5,7 @@
 //
 //   StringSplit(x) -> smelt.host_call "StringSplit"(%x) ints [-1] texts [","] binds [2]
 //
-// Strings live on the host. Tests: test/frontend/import/strings.test.
+// Strings live on the host. Tests: the backend suite, test/runtime/HostCallTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
@@ -16,21 +16,6 @@ using namespace mlir;
 namespace smelt::onnx {
 
 namespace {
-
-struct CallSpec {
-  SmallVector<int64_t> ints, binds;
-  std::vector<std::string> texts;
-  bool placed = false;
-};
-
-HostCallOp call(NodeImport &n, StringRef callee, TypeRange types, ValueRange args, const CallSpec &spec) {
-  SmallVector<mlir::Attribute> texts;
-  for (const std::string &text : spec.texts)
-    texts.push_back(n.b.getStringAttr(text));
-  return HostCallOp::create(n.b, n.loc, types, n.b.getStringAttr(callee), args, n.b.getDenseI64ArrayAttr(spec.ints),
-                            texts.empty() ? ArrayAttr() : n.b.getArrayAttr(texts), n.b.getDenseI64ArrayAttr(spec.binds),
-                            spec.placed ? n.b.getUnitAttr() : UnitAttr());
-}
 
 LogicalResult expectStrings(NodeImport &n, size_t i) {
   if (isString(n, n.in(i)))
@@ -44,7 +29,7 @@ LogicalResult expectPlain(NodeImport &n, const std::vector<std::string> &texts, 
   return n.unsupported(name + " with a NUL character");
 }
 
-AffineExpr found(NodeImport &n, StringRef name, CallSpec &spec) {
+AffineExpr found(NodeImport &n, StringRef name, HostCall &spec) {
   AffineExpr symbol = n.symbols().fresh((n.node.label() + "." + name).str());
   spec.binds.push_back(cast<AffineSymbolExpr>(symbol).getPosition());
   return symbol;
@@ -56,13 +41,13 @@ LogicalResult importStringConcat(NodeImport &n) {
   auto dims = n.broadcastDims({n.in(0), n.in(1)});
   if (failed(dims))
     return failure();
-  return n.set(0, call(n, "StringConcat", getTensorType(*dims, n.elem(n.in(0))), {n.in(0), n.in(1)}, {}).getResult(0));
+  return n.set(0, hostCall(n, "StringConcat", getTensorType(*dims, n.elem(n.in(0))), {n.in(0), n.in(1)})[0]);
 }
 
 LogicalResult importStringSplit(NodeImport &n) {
   if (failed(expectStrings(n, 0)))
     return failure();
-  CallSpec spec;
+  HostCall spec;
   spec.ints = {n.has("maxsplit") ? n.i("maxsplit", 0) : -1};
   if (n.has("delimiter"))
     spec.texts = {n.s("delimiter", "")};
@@ -72,9 +57,9 @@ LogicalResult importStringSplit(NodeImport &n) {
   Type counts = getTensorType(dims, n.b.getI64Type());
   dims.push_back(found(n, "parts", spec));
   spec.placed = true;
-  HostCallOp op = call(n, "StringSplit", {getTensorType(dims, n.elem(n.in(0))), counts}, {n.in(0)}, spec);
-  (void)n.set(1, op.getResult(1));
-  return n.set(0, op.getResult(0));
+  ResultRange results = hostCall(n, "StringSplit", {getTensorType(dims, n.elem(n.in(0))), counts}, {n.in(0)}, spec);
+  (void)n.set(1, results[1]);
+  return n.set(0, results[0]);
 }
 
 LogicalResult importStringNormalizer(NodeImport &n) {
@@ -91,13 +76,13 @@ LogicalResult importStringNormalizer(NodeImport &n) {
     n.checkEqual(dims[0], n.num(1), "StringNormalizer: X must have one row");
     dims[0] = n.num(1);
   }
-  CallSpec spec;
+  HostCall spec;
   spec.ints = {code, n.i("is_case_sensitive", 0)};
   spec.texts = n.strings("stopwords");
   if (failed(expectPlain(n, spec.texts, "stopwords")))
     return failure();
   dims.back() = found(n, "kept", spec);
-  return n.set(0, call(n, "StringNormalizer", getTensorType(dims, n.elem(n.in(0))), {n.in(0)}, spec).getResult(0));
+  return n.set(0, hostCall(n, "StringNormalizer", getTensorType(dims, n.elem(n.in(0))), {n.in(0)}, spec)[0]);
 }
 
 LogicalResult importRegexFullMatch(NodeImport &n) {
@@ -106,17 +91,17 @@ LogicalResult importRegexFullMatch(NodeImport &n) {
   auto program = compileRegex(n.s("pattern", ""));
   if (!program)
     return n.unsupported("pattern with " + llvm::toString(program.takeError()));
-  CallSpec spec;
+  HostCall spec;
   spec.ints = *program;
   spec.placed = true;
-  return n.set(0, call(n, "RegexFullMatch", getTensorType(n.dims(n.in(0)), n.b.getI1Type()), {n.in(0)}, spec).getResult(0));
+  return n.set(0, hostCall(n, "RegexFullMatch", getTensorType(n.dims(n.in(0)), n.b.getI1Type()), {n.in(0)}, spec)[0]);
 }
 
 LogicalResult importTfIdf(NodeImport &n) {
   Value x = n.in(0);
   if (failed(expectRank(n, x, 1, 2, "X")))
     return failure();
-  CallSpec spec;
+  HostCall spec;
   std::string mode = n.s("mode", "");
   int64_t code = llvm::StringSwitch<int64_t>(mode).Case("TF", 0).Case("IDF", 1).Case("TFIDF", 2).Default(-1);
   SmallVector<int64_t> counts = n.ints("ngram_counts"), indexes = n.ints("ngram_indexes"), pool = n.ints("pool_int64s");
@@ -149,7 +134,7 @@ LogicalResult importTfIdf(NodeImport &n) {
   spec.placed = true;
   Dims dims = n.dims(x);
   dims.back() = n.num(*llvm::max_element(indexes) + 1);
-  return n.set(0, call(n, "TfIdfVectorizer", getTensorType(dims, n.b.getF32Type()), args, spec).getResult(0));
+  return n.set(0, hostCall(n, "TfIdfVectorizer", getTensorType(dims, n.b.getF32Type()), args, spec)[0]);
 }
 
 } // namespace
@@ -160,18 +145,18 @@ Value stringEqual(NodeImport &n, Value x, Value y) {
   auto dims = n.broadcastDims({x, y});
   if (failed(dims))
     return {};
-  CallSpec spec;
+  HostCall spec;
   spec.placed = true;
-  return call(n, "StringEqual", getTensorType(*dims, n.b.getI1Type()), {x, y}, spec).getResult(0);
+  return hostCall(n, "StringEqual", getTensorType(*dims, n.b.getI1Type()), {x, y}, spec)[0];
 }
 
 FailureOr<Value> stringIndex(NodeImport &n, Value x, std::vector<std::string> keys) {
   if (failed(expectPlain(n, keys, "keys")))
     return failure();
-  CallSpec spec;
+  HostCall spec;
   spec.placed = true;
   spec.texts = std::move(keys);
-  return call(n, "StringIndex", getTensorType(n.dims(x), n.b.getI64Type()), {x}, spec).getResult(0);
+  return hostCall(n, "StringIndex", getTensorType(n.dims(x), n.b.getI64Type()), {x}, spec)[0];
 }
 
 ArrayRef<OpRow> stringOps() {

@@ -173,9 +173,8 @@ static Value sliceByStep(NodeImport &n, Value x, int64_t axis, AffineExpr start,
   AffineExpr width = symbols.max(symbols.max(step, -step), one);
   AffineExpr first = symbols.select(isDown, firstDown, firstUp);
   AffineExpr count = symbols.select(isDown, countDown, countUp).ceilDiv(width);
-  AffineExpr size = symbols.fresh((n.node.label() + ".count" + Twine(axis)).str());
+  AffineExpr size = n.named(count, "count" + Twine(axis));
   Type i64 = n.b.getI64Type();
-  BindOp::create(n.b, n.loc, n.fromExprs({count}), ArrayRef<int64_t>{0}, ArrayRef<int64_t>{cast<AffineSymbolExpr>(size).getPosition()});
   Value at = n.add(n.mul(n.iota(i64, {size}, 0), n.exprScalar(i64, step)), n.exprScalar(i64, first));
   SmallVector<AffineExpr> dims = n.dims(x);
   dims[axis] = size;
