@@ -3,9 +3,11 @@
 Per model: kernels, kernels that only move data (those that read an input or
 write an output of the model apart), the arena's bytes and the largest sum of
 bytes that live at once, symbols taken as 32. --list names the kernels. A model
-whose arena exceeds --limit times that sum is a failure.
+whose arena exceeds --limit times that sum is a failure, and with --peer one that
+has more kernels than ONNX Runtime's optimized graph has nodes.
 """
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -65,12 +67,14 @@ def main():
     parser.add_argument("--only", default="", metavar="PATTERN", help="models whose path contains it")
     parser.add_argument("--limit", type=float, default=1.05)
     parser.add_argument("--symbolic-limit", type=float, default=1.2, help="where the run plans, at symbols of 32")
+    parser.add_argument("--peer", metavar="JSON", help="figures of `./dev bench corpus`; more kernels than the peer has nodes is a failure")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if not options.models:
         print("SMELT_CORPUS is not set")
         return SKIPPED
     failed = 0
+    peer = json.loads(pathlib.Path(options.peer).read_text())["models"] if options.peer else {}
     print("| model | kernels | move only | at inputs, outputs | arena | live | x |\n|---|---|---|---|---|---|---|")
     for path in sorted(pathlib.Path(options.models).glob("*/*/model.onnx")):
         name = str(path.parent.relative_to(options.models))
@@ -89,6 +93,10 @@ def main():
         ratio = arena / live if live else 1.0
         failed += ratio > (options.symbolic_limit if re.search(r": plan ", host) else options.limit)
         print(f"| {name} | {len(every)} | {len(inner)} | {len(moving) - len(inner)} | {arena} | {live} | {ratio:.3f} |")
+        nodes = peer.get(name, {}).get("peer_nodes")
+        if nodes is not None and len(every) > nodes:
+            failed += 1
+            print(f"    {len(every)} kernels, ONNX Runtime's optimized graph has {nodes} nodes")
         if options.list:
             for kernel in inner:
                 print(f"    {kernel[2]} {kernel[1]}: {', '.join(o for o in kernel[4] if o != 'yield') or 'copy'}")

@@ -142,6 +142,8 @@ public:
   /// be 1 are equal (`rebind` checks it), and a size of at most 1 (min(N, 1), a
   /// slice of one) is taken as 1.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> unifyBroadcast(llvm::SmallVectorImpl<mlir::Value> &operands);
+  /// The size where two meet that are not two different constants.
+  mlir::AffineExpr broadcastDim(mlir::AffineExpr have, mlir::AffineExpr dim);
   /// The same without the rebinds.
   mlir::FailureOr<llvm::SmallVector<mlir::AffineExpr>> broadcastDims(mlir::ValueRange operands);
   /// 0 or 1, which of them is known at run time.

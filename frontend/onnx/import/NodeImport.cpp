@@ -186,6 +186,30 @@ bool NodeImport::isZeroOrOne(AffineExpr dim) {
   return !isa<AffineConstantExpr>(dim) && symbols().range(dim).max <= 1;
 }
 
+AffineExpr NodeImport::broadcastDim(AffineExpr have, AffineExpr dim) {
+  if (dim == num(1) || dim == have)
+    return have;
+  if (have == num(1) || isZeroOrOne(have))
+    return dim;
+  if (isZeroOrOne(dim))
+    return have;
+  // One of them may be 1 at run time and stretch; then the other one is the
+  // result's. Where a range says that none is 1 they are equal, and a known
+  // size names the other.
+  if (isa<AffineConstantExpr>(dim))
+    return dim;
+  if (isa<AffineConstantExpr>(have) || symbols().range(have).min >= 2 || symbols().provablyEqual(have, dim))
+    return have;
+  // A size that is 1 whenever the other one is decides nothing.
+  auto isOneWith = [&](AffineExpr x, AffineExpr other) {
+    Range range = symbols().range(x, other, 1);
+    return range.min == 1 && range.max == 1;
+  };
+  if (symbols().range(dim).min >= 2 || isOneWith(have, dim))
+    return dim;
+  return isOneWith(dim, have) ? have : symbols().select(have - 1, have, dim);
+}
+
 FailureOr<SmallVector<AffineExpr>> NodeImport::broadcastDims(ValueRange operands) {
   size_t rank = 0;
   for (Value x : operands) {
@@ -200,36 +224,14 @@ FailureOr<SmallVector<AffineExpr>> NodeImport::broadcastDims(ValueRange operands
     for (auto [i, dim] : llvm::enumerate(ds)) {
       size_t at = rank - ds.size() + i;
       AffineExpr &have = result[at];
-      if (dim == num(1) || dim == have)
-        continue;
-      if (have == num(1) || isZeroOrOne(have)) {
-        have = dim;
-        from[at] = x;
-        continue;
-      }
-      if (isZeroOrOne(dim))
-        continue;
-      bool haveStatic = isa<AffineConstantExpr>(have), dimStatic = isa<AffineConstantExpr>(dim);
-      if (haveStatic && dimStatic)
+      bool haveStatic = isa<AffineConstantExpr>(have) && have != num(1);
+      if (haveStatic && isa<AffineConstantExpr>(dim) && dim != num(1) && dim != have)
         return error("shapes " + shapeText(*this, from[at]) + " and " + shapeText(*this, x) + " do not broadcast",
                      "onnx.shape-mismatch");
-      // One of them may be 1 at run time and stretch; then the other one is the
-      // result's. Where a range says that none is 1 they are equal, and a known
-      // size names the other.
-      if (dimStatic) {
-        have = dim;
+      AffineExpr both = broadcastDim(have, dim);
+      if (both == dim && both != have)
         from[at] = x;
-      } else if (!haveStatic && symbols().range(have).min < 2 && !symbols().provablyEqual(have, dim)) {
-        // A size that is 1 whenever the other one is decides nothing.
-        auto isOneWith = [&](AffineExpr x, AffineExpr other) {
-          Range range = symbols().range(x, other, 1);
-          return range.min == 1 && range.max == 1;
-        };
-        if (symbols().range(dim).min >= 2 || isOneWith(have, dim))
-          have = dim;
-        else if (!isOneWith(dim, have))
-          have = symbols().select(have - 1, have, dim);
-      }
+      have = both;
     }
   }
   return result;
@@ -485,7 +487,7 @@ Value NodeImport::matmul(Value x, Value y, bool transposeLhs, bool transposeRhs,
       to = *s != num(1) ? *s : *t;
     } else if (!isa<AffineConstantExpr>(*s) && !isa<AffineConstantExpr>(*t) && *s != *t && symbols().range(*s).min < 2 &&
                symbols().range(*t).min < 2) {
-      to = symbols().select(*s - 1, *s, *t); // each may be 1 at run time
+      to = broadcastDim(*s, *t); // each may be 1 at run time
     } else {
       if (failed(unify(*s, *t)))
         return {};

@@ -364,10 +364,7 @@ static LogicalResult expand(NodeImport &n) {
       return n.error("dim of size " + Twine(cast<AffineConstantExpr>(have).getValue()) + " does not expand to " +
                          Twine(cast<AffineConstantExpr>(want).getValue()),
                      "onnx.shape-mismatch");
-    bool keep = want == n.num(1) || (isa<AffineConstantExpr>(have) && have != n.num(1));
-    // A wanted size that is 1 at run time leaves what is there.
-    bool isOpen = !keep && have != n.num(1) && !n.symbols().provablyEqual(have, want) && n.symbols().range(want).min < 2;
-    out = keep ? have : isOpen ? n.symbols().select(want - 1, want, have) : want;
+    out = n.broadcastDim(have, want);
   }
   return n.set(0, n.broadcast(x, to));
 }
