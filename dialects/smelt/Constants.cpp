@@ -29,11 +29,9 @@ std::optional<ConstantBytes> getConstantBytes(Attribute value, RankedTensorType 
   int64_t bytes = getElementBytes(type.getElementType()), count = type.getNumElements();
   auto owned = std::make_shared<std::vector<char>>(bytes * count);
   auto put = [&](int64_t i, APInt bits) {
-    if (bits.getBitWidth() < 64)
-      bits = bits.sext(64);
+    if (bits.getBitWidth() < 64) // an element below 8 bits fills its byte by its sign
+      bits = isUnsigned(type.getElementType()) || bits.getBitWidth() == 1 ? bits.zext(64) : bits.sext(64);
     uint64_t word = bits.getRawData()[0];
-    if (type.getElementType().isInteger(1))
-      word &= 1;
     std::memcpy(owned->data() + i * bytes, &word, bytes);
   };
   bool isFloat = isa<FloatType>(type.getElementType());

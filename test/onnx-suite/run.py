@@ -72,7 +72,7 @@ def frozen(case, folder):
 
 
 def is_random(case):
-    """Whether numbers are drawn: any generator's are right, so type and shape are compared; test/random-ops has the rest."""
+    """Whether numbers are drawn: any generator's are right, so type and shape are compared; test/values has the rest."""
     model = onnx.load(case / "model.onnx", load_external_data=False)
     return any(node.op_type in RANDOM or node.op_type == "Dropout" and len(node.input) > 2 for node in model.graph.node)
 

@@ -353,31 +353,68 @@ static LogicalResult importDynamicQuantizeMatMul(NodeImport &n) {
   return finishFloatMatMul(n, n.in(0), dequantize(n, n.in(1), n.in(2), n.in(3), n.rank(n.in(1)) - 1), n.in(4));
 }
 
-/// The `bits`-wide elements packed in a constant of bytes, low ones first, each
-/// row of `rowBytes` bytes cut to `perRow` elements; one byte per element.
+/// Part `part` of `parts` of a constant of bytes that holds elements of `bits`
+/// bits, the low ones first, in rows that begin at a byte; one byte per element.
 static FailureOr<std::vector<char>> unpackBits(NodeImport &n, Value packed, int64_t bits, int64_t rows, int64_t perRow,
-                                               StringRef name) {
+                                               int64_t part, int64_t parts, const Twine &name) {
   auto bytes = getConstantBytes(packed);
   if (!bytes)
-    return n.unsupported(Twine(name) + " that is not a constant");
-  int64_t perByte = 8 / bits, rowBytes = (perRow + perByte - 1) / perByte;
-  if (int64_t(bytes->data.size()) != rows * rowBytes)
-    return n.error(Twine(name) + " has " + Twine(bytes->data.size()) + " bytes, want " + Twine(rows * rowBytes));
+    return n.unsupported(name + " that is not a constant");
+  int64_t rowBytes = llvm::divideCeil(perRow * bits, 8);
+  if (int64_t(bytes->data.size()) != parts * rows * rowBytes)
+    return n.error(name + " has " + Twine(bytes->data.size()) + " bytes, want " + Twine(parts * rows * rowBytes));
+  const char *from = bytes->data.data() + part * rows * rowBytes;
   std::vector<char> out;
   out.reserve(rows * perRow);
-  for (int64_t r = 0; r < rows; ++r)
+  for (int64_t r = 0; r < rows; ++r, from += rowBytes)
     for (int64_t i = 0; i < perRow; ++i) {
-      uint8_t byte = bytes->data[r * rowBytes + i / perByte];
-      out.push_back(char((byte >> (i % perByte * bits)) & ((1 << bits) - 1)));
+      int64_t at = i * bits / 8, shift = i * bits % 8;
+      unsigned pair = uint8_t(from[at]);
+      if (shift + bits > 8)
+        pair |= unsigned(uint8_t(from[at + 1])) << 8;
+      out.push_back(char((pair >> shift) & ((1u << bits) - 1)));
     }
   return out;
+}
+
+FailureOr<Value> unpackMatrix(NodeImport &n, const PackedMatrix &m, int64_t part, StringRef name) {
+  int64_t blocks = llvm::divideCeil(m.cols, m.block);
+  Type quantized = n.b.getIntegerType(m.bits == 3 ? 4 : m.bits, /*isSigned=*/false);
+  auto codes = unpackBits(n, m.codes, m.bits, m.rows * blocks, m.block, part, m.parts, name);
+  if (failed(codes))
+    return failure();
+  Value w = createConstant(n.b, n.loc, RankedTensorType::get({m.rows, blocks, m.block}, quantized), *codes);
+  Dims perBlock = {n.num(m.rows), n.num(blocks), n.num(1)};
+  auto partOf = [&](Value all) {
+    Value flat = n.reshape(all, {n.num(m.parts), n.num(m.rows * blocks)});
+    return flat ? n.reshape(sliceAxis(n, flat, 0, n.num(part), n.num(1)), perBlock) : Value();
+  };
+  Value scale = partOf(m.scales);
+  if (m.zeros && isa<FloatType>(n.elem(m.zeros))) {
+    // Zero points in float: (code - zero) * scale in the scale's type.
+    w = n.mul(n.sub(n.cast(w, n.elem(m.scales)), partOf(m.zeros)), scale);
+  } else {
+    Value zero = n.scalar(quantized, double(1 << (m.bits - 1)));
+    if (m.zeros) {
+      auto points = unpackBits(n, m.zeros, m.bits, m.zerosAlongRows ? 1 : m.rows, m.zerosAlongRows ? m.rows : blocks, part,
+                               m.parts, name + Twine("'s zero points"));
+      if (failed(points))
+        return failure();
+      zero = createConstant(n.b, n.loc, RankedTensorType::get({m.rows, blocks, 1}, quantized), *points);
+    }
+    w = scale ? n.elementwise<DequantizeOp>({w, scale, zero}, n.elem(m.scales)) : Value();
+  }
+  w = sliceAxis(n, n.reshape(w, {n.num(m.rows), n.num(blocks * m.block)}), 1, n.num(0), n.num(m.cols));
+  if (!w)
+    return failure();
+  return w;
 }
 
 /// A [..., K] times a matrix [N, K] in blocks of few-bit integers.
 static LogicalResult importMatMulNBits(NodeImport &n) {
   constexpr int64_t limit = (int64_t(1) << 31) - 1;
   int64_t k = n.i("K", 0), cols = n.i("N", 0), bits = n.i("bits", 4), block = n.i("block_size", 0);
-  Value a = n.in(0), scales = n.in(2), zeros = n.in(3);
+  Value a = n.in(0), scales = n.in(2);
   if (n.hasIn(4))
     return n.unsupported("MatMulNBits with g_idx");
   if (failed(expectRange(n, k, 1, limit, "K")) || failed(expectRange(n, cols, 1, limit, "N")) ||
@@ -386,31 +423,10 @@ static LogicalResult importMatMulNBits(NodeImport &n) {
     return failure();
   if (bits != 2 && bits != 4 && bits != 8)
     return n.error("bits is " + Twine(bits) + ", want 2, 4 or 8");
-  int64_t blocks = (k + block - 1) / block;
-  Type quantized = n.b.getIntegerType(bits, /*isSigned=*/false);
-  auto codes = unpackBits(n, n.in(1), bits, cols * blocks, block, "B");
-  if (failed(codes))
+  auto w = unpackMatrix(n, {n.in(1), scales, n.in(3), cols, k, block, bits}, 0, "B");
+  if (failed(w))
     return failure();
-  Value b = createConstant(n.b, n.loc, RankedTensorType::get({cols, blocks, block}, quantized), *codes);
-  Dims perBlock = {n.num(cols), n.num(blocks), n.num(1)};
-  Value scale = n.reshape(scales, perBlock), w;
-  if (zeros && isa<FloatType>(n.elem(zeros))) {
-    // Zero points in float: (code - zero) * scale in the scale's type.
-    w = n.mul(n.sub(n.cast(b, n.elem(scales)), n.reshape(zeros, perBlock)), scale);
-  } else {
-    Value zero = n.scalar(quantized, double(1 << (bits - 1)));
-    if (zeros) {
-      auto points = unpackBits(n, zeros, bits, cols, blocks, "zero_points");
-      if (failed(points))
-        return failure();
-      zero = createConstant(n.b, n.loc, RankedTensorType::get({cols, blocks, 1}, quantized), *points);
-    }
-    w = scale ? n.elementwise<DequantizeOp>({b, scale, zero}, n.elem(scales)) : Value();
-  }
-  w = sliceAxis(n, n.reshape(w, {n.num(cols), n.num(blocks * block)}), 1, n.num(0), n.num(k));
-  if (!w)
-    return failure();
-  auto y = matmul(n, a, n.cast(w, n.elem(a)), n.elem(a), false, /*transposeRhs=*/true);
+  auto y = matmul(n, a, n.cast(*w, n.elem(a)), n.elem(a), false, /*transposeRhs=*/true);
   if (failed(y))
     return failure();
   if (failed(n.sameElementType({*y, n.in(5)})))
@@ -439,6 +455,8 @@ llvm::ArrayRef<OpRow> microsoftOps() {
       {ms, "FusedMatMul", 1, 2, 2, importFusedMatMul},
       {ms, "FusedGemm", 1, 2, 3, importFusedGemm},
       {ms, "MatMulNBits", 1, 3, 6, importMatMulNBits},
+      {ms, "MoE", 1, 3, 8, importMoE},
+      {ms, "QMoE", 1, 4, 21, importQMoE},
       {ms, "MatMulIntegerToFloat", 1, 4, 7, importMatMulIntegerToFloat},
       {ms, "DynamicQuantizeMatMul", 1, 3, 5, importDynamicQuantizeMatMul},
       {ms, "QGemm", 1, 2, 9, importQGemm},

@@ -2,6 +2,81 @@
 # com.microsoft against ONNX Runtime, which defines it.
 import numpy as np
 
+from harness import build, run_onnxruntime
+
+
+def pack(codes, bits):
+    """Codes as a stream of bits along the last axis, the low ones first."""
+    stream = ((codes[..., None] >> np.arange(bits)) & 1).reshape(*codes.shape[:-1], -1)
+    return np.packbits(stream.astype(np.uint8), axis=-1, bitorder="little")
+
+
+def quantized(t, experts, rows, cols, bits, block, zeros):
+    """Packed codes, their scales, zero points or None, and the weight they stand for."""
+    blocks = cols // (block or cols)
+    codes = t.ints(0, 1 << bits, experts, rows, cols, dtype=np.uint8)
+    scales = t.ints(1, 9, experts, rows, blocks).astype(np.float32) / 64
+    points = t.ints(0, 1 << bits, experts, rows, blocks, dtype=np.uint8) if zeros else np.full((experts, rows, blocks), 1 << (bits - 1), np.uint8)
+    weight = (codes.reshape(experts, rows, blocks, -1).astype(np.float32) - points[..., None]) * scales[..., None]
+    if not block:
+        scales, points = scales[..., 0], points[..., 0]
+    return pack(codes, bits), scales, pack(points, bits) if zeros else None, weight.reshape(experts, rows, cols)
+
+
+def in_float(inputs, **attributes):
+    """ONNX Runtime's MoE."""
+    model = build("MoE", inputs, domain="com.microsoft", **attributes)
+    model.graph.output[0].type.tensor_type.elem_type = 1
+    return run_onnxruntime(model, {f"x{i}": v for i, v in enumerate(inputs)})
+
+
+def mixtures(t, f, ms):
+    T, H, I, E = 5, 32, 64, 4
+    x, router, b1, b2 = f(T, H), t.rng.permuted(np.arange(T * E, dtype=np.float32)).reshape(T, E) / 8, f(E, I), f(E, H)
+    w1, w2 = f(E, I, H) / 4, f(E, H, I) / 4
+    tokens = ((0, 0), (1, 0))
+    for activation in ("relu", "gelu", "silu", "identity"):
+        t.check("moe " + activation, "MoE", [x, router, w1, b1, w2, b2], k=2, activation_type=activation, symbolic=tokens, **ms)
+    t.check("moe normalized", "MoE", [x, router, w1, b1, w2, b2], k=3, normalize_routing_weights=1, **ms)
+    t.check("moe one token", "MoE", [x[:1], router[:1], w1, None, w2], k=1, frozen=(2, 4), **ms)
+    t.check("moe all experts", "MoE", [x.reshape(1, T, H), router, w1, b1, w2], k=4, frozen=(2, 3, 4), **ms)
+    wide, bias = f(E, 2 * I, H) / 4, f(E, 2 * I)
+    gated = dict(k=2, activation_type="swiglu", activation_alpha=1.702, activation_beta=1.0, swiglu_limit=0.5)
+    t.check("moe swiglu", "MoE", [x, router, wide, bias, w2, b2], swiglu_fusion=1, symbolic=tokens, **gated, **ms)
+    # ONNX Runtime's CPU provider has the interleaved form only; the others say the same.
+    parts = wide.reshape(E, I, 2, H).transpose(2, 0, 1, 3).copy(), bias.reshape(E, I, 2).transpose(2, 0, 1).copy()
+    want = in_float([x, router, wide, bias, w2, b2], swiglu_fusion=1, **gated)
+    t.check("moe swiglu apart", "MoE", [x, router, parts[0][0], parts[1][0], w2, b2, parts[0][1], parts[1][1]], want=want, **gated, **ms)
+    t.check("moe swiglu halves", "MoE", [x, router, np.concatenate(parts[0], 1), np.concatenate(parts[1], 1), w2, b2], swiglu_fusion=2,
+            want=want, **gated, **ms)
+    t.refuse("moe k", "MoE", [x, router, w1, b1, w2], 65, "k is 5", k=5, domain="com.microsoft")
+    t.refuse("moe sparse mixer", "MoE", [x, router, w1, b1, w2], 69, "use_sparse_mixer", use_sparse_mixer=1, domain="com.microsoft")
+    t.refuse("moe shape", "MoE", [x, router, w1[:3], b1, w2], 65, "fc1 has the shape [3, 64, 32], want [4, 64, 32]", domain="com.microsoft")
+
+    scales = tuple(range(2, 14))
+    for bits in (2, 4, 8):
+        for block in (0, 16, 32):
+            for zeros in (False, True):
+                q1, s1, z1, w1 = quantized(t, E, I, H, bits, block, zeros)
+                q2, s2, z2, w2 = quantized(t, E, H, I, bits, block, zeros)
+                # ONNX Runtime rounds the activations to int8 for 8 bits in blocks.
+                want = in_float([x, router, w1, b1, w2, b2], k=2, normalize_routing_weights=1) if bits == 8 and block else None
+                t.check(f"qmoe {bits} {block} {zeros}", "QMoE", [x, router, q1, s1, b1, q2, s2, b2, None, None, None, z1, z2],
+                        frozen=scales, want=want, k=2, expert_weight_bits=bits, rtol=1e-4, **(dict(block_size=block) if block else {}), **ms)
+    mix = np.abs(f(T, E)) + 1
+    q1, s1, z1, _ = quantized(t, E, 2 * I, H, 4, 32, True)
+    q2, s2, z2, _ = quantized(t, E, H, I, 4, 32, True)
+    blocked = dict(expert_weight_bits=4, block_size=32, rtol=1e-4, frozen=scales, **ms)
+    for normalize in (0, 1):
+        t.check(f"qmoe router weights {normalize}", "QMoE", [x, router, q1, s1, bias, q2, s2, b2, None, None, None, z1, z2, None, mix],
+                swiglu_fusion=1, normalize_routing_weights=normalize, **gated, **blocked)
+    # Three bits: what the same weights in float give.
+    q1, s1, z1, w1 = quantized(t, E, I, H, 3, 32, False)
+    q2, s2, z2, w2 = quantized(t, E, H, I, 3, 32, False)
+    want = in_float([x, router, w1, b1, w2, b2], k=2, normalize_routing_weights=1)
+    t.check("qmoe 3 bits", "QMoE", [x, router, q1, s1, b1, q2, s2, b2], want=want, k=2, **(blocked | dict(expert_weight_bits=3)))
+    t.refuse("qmoe fp8", "QMoE", [x, router, q1, s1, b1, q2, s2], 69, "quant_type 'fp8'", quant_type="fp8", domain="com.microsoft")
+
 
 def run(t):
     f = t.floats
@@ -54,6 +129,8 @@ def run(t):
     for zero in (None, u8(5 * 1)):
         t.check(f"matmul 4 bits {zero is None}", "MatMulNBits", [f(3, 32), u8(5, 2, 8), f(10), None if zero is None else zero],
                 frozen=(1, 3) if zero is not None else (1,), K=32, N=5, bits=4, block_size=16, **ms)
+
+    mixtures(t, f, ms)
 
     def q8(*shape):  # a quantized tensor with its scale and zero point
         return [u8(*shape), np.float32(0.25), np.uint8(120)]

@@ -2,13 +2,21 @@
 # Builds models of one node, runs them through smelt-test-import (importer and
 # reference evaluator of the smelt dialect) and through a peer, and compares.
 import os
+import pathlib
 import subprocess
+import sys
 import tempfile
 
 import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1] / "support"), str(HERE.parents[1] / "models")]
+
+import values
+import workers
 
 ELEMENT = {
     "f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16, "i1": np.bool_,
@@ -100,10 +108,12 @@ def difference(got, want, rtol, atol):
 
 
 class Suite:
-    """Runs cases and counts; every case is a line of nodes.py."""
+    """Runs cases and counts; every case is a line of nodes.py. They are evaluated
+    by `tool`, or collected and run as compiled code by `compiler` at the end."""
 
-    def __init__(self, tool):
-        self.tool, self.passed, self.failed = tool, 0, []
+    def __init__(self, tool, compiler=None):
+        self.tool, self.compiler, self.passed, self.failed = tool, compiler, 0, []
+        self.plan, self.scratch = [], tempfile.TemporaryDirectory()
         self.rng = np.random.default_rng(7)
 
     # Small integers and fractions of them: most sums are exact in f32.
@@ -137,8 +147,11 @@ class Suite:
                 return
         for dynamic in ([False, True] if symbolic else [False]):
             model = build(op, inputs, symbolic=symbolic if dynamic else (), **options)
-            code, results = run_smelt(self.tool, model, present)
             label = name + (" (symbolic)" if dynamic else "")
+            if self.compiler:
+                self.collect(label, model, present, expected, rtol, atol)
+                continue
+            code, results = run_smelt(self.tool, model, present)
             if code:
                 self.failed.append(f"{label}: exit {code}: {results.strip()}")
                 continue
@@ -151,8 +164,30 @@ class Suite:
             else:
                 self.passed += 1
 
+    def collect(self, label, model, inputs, expected, rtol, atol):
+        folder = pathlib.Path(self.scratch.name) / str(len(self.plan))
+        data = folder / "test_data_set_0"
+        data.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(model.SerializeToString())
+        for kind, arrays in (("input", inputs), ("output", expected)):
+            for k, array in enumerate(arrays):
+                name = (model.graph.input if kind == "input" else model.graph.output)[k].name
+                values.save(data / f"{kind}_{k}.pb", array, name)
+        self.plan.append((label, {
+            "model": str(folder / "model.onnx"), "library": str(folder / "m.so"), "level": 2,
+            "run": [f"--test-data={data}", "--threads=1", "--poison", f"--rtol={rtol}", f"--atol={atol}", "--cosine=0"]}))
+
+    def run_compiled(self):
+        for (label, _), answer in zip(self.plan, workers.run_all(self.compiler, [lambda r=r: r for _, r in self.plan], os.cpu_count())):
+            if answer["code"]:
+                self.failed.append(f"{label}: {answer['stage']} {answer['code']}: {answer['text'][:300]}")
+            else:
+                self.passed += 1
+
     def refuse(self, name, op, inputs, code, text, **options):
         """The import must end with this exit code and a message with this text."""
+        if self.compiler:
+            return
         model = build(op, inputs, **options)
         found, message = run_smelt(self.tool, model, [x for x in inputs if x is not None])
         if found == code and text in message:
@@ -161,6 +196,8 @@ class Suite:
             self.failed.append(f"{name}: exit {found}, want {code} with '{text}': {message}")
 
     def finish(self):
+        if self.compiler:
+            self.run_compiled()
         for line in self.failed:
             print("FAIL", line)
         print(f"{self.passed} passed, {len(self.failed)} failed")

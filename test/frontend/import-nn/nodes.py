@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Single nodes of the NN, recurrent, quantize, ML, Microsoft and legacy families
-# against a peer. Usage: nodes.py TOOL [PATTERN]
+# against a peer: evaluated by TOOL, or compiled and run by COMPILER.
+import argparse
 import sys
 
 import numpy as np
@@ -14,8 +15,12 @@ from harness import Suite
 
 
 def main():
-    suite = Suite(sys.argv[1])
-    pattern = sys.argv[2] if len(sys.argv) > 2 else ""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tool")
+    parser.add_argument("--compiler")
+    parser.add_argument("--only", default="", help="cases whose name contains it")
+    options = parser.parse_args()
+    suite, pattern = Suite(options.tool, options.compiler), options.only
     check, refuse = suite.check, suite.refuse
     suite.check = lambda name, *a, **k: check(name, *a, **k) if pattern in name else None
     suite.refuse = lambda name, *a, **k: refuse(name, *a, **k) if pattern in name else None
