@@ -319,14 +319,6 @@ Value Emitter::cubicFar(Value s, double a) { // a (s^3 - 5s^2 + 8s - 4)
   return arith::MulFOp::create(b, loc, flt(a), sum);
 }
 
-/// Anywhere: 0 from a distance of 2 on.
-Value Emitter::cubicWeight(Value distance, double a) {
-  auto below = [&](double v) -> Value {
-    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, distance, constantLike(b.getF32Type(), v));
-  };
-  return select(below(1), cubicNear(distance, a), select(below(2), cubicFar(distance, a), constantLike(b.getF32Type(), 0)));
-}
-
 Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes, int64_t laneDim) {
   int64_t rank = index.size();
   SmallVector<Value> in = sizes(op.getX()), out = sizes(op.getResult());
@@ -415,24 +407,7 @@ Value Emitter::resizeElement(ResizeOp op, ArrayRef<Value> index, unsigned lanes,
       at[d] = clamp(toInt(r), in[d]);
       continue;
     }
-    if (double shrink = scale; op.getAntialias() && shrink != 0.0 && shrink < 1) {
-      // The kernel is as wide as the outputs are apart; the importer gives one axis an op.
-      bool cubic = op.getMode() == ResizeMode::cubic;
-      double radius = (cubic ? 2 : 1) / shrink;
-      Value first = toInt(floor(fsub(x, flt(radius)))), sum = flt(0);
-      for (int64_t k = 0; k <= int64_t(std::ceil(2 * radius)) + 1; ++k) {
-        Value p = add(first, num(k)), distance = math::AbsFOp::create(b, loc, fmul(fsub(toFloat(p), x), flt(shrink)));
-        Value weight = cubic ? cubicWeight(distance, op.getCubicA().convertToDouble())
-                             : Value(arith::MaximumFOp::create(b, loc, flt(0), fsub(flt(1), distance)));
-        if (op.getExcludeOutside())
-          weight = select(inside(p, in[d]), weight, flt(0));
-        sum = fadd(sum, weight);
-        axis.positions.push_back(clamp(p, in[d]));
-        axis.weights.push_back(weight);
-      }
-      for (Value &weight : axis.weights)
-        weight = fdiv(weight, sum);
-    } else if (op.getMode() == ResizeMode::linear) {
+    if (op.getMode() == ResizeMode::linear) {
       // Taps outside repeat the border; with exclude_outside clamping x does.
       Value limited = arith::MaximumFOp::create(b, loc, flt(0), arith::MinimumFOp::create(b, loc, x, toFloat(sub(in[d], num(1)))));
       Value base = floor(limited), fraction = fsub(limited, base);

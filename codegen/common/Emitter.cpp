@@ -333,6 +333,7 @@ Value Emitter::laneIndex(unsigned lanes) {
 
 Value Emitter::combine(ReduceKind kind, Value acc, Value value, bool isUnsigned) {
   Type element = getElementTypeOrSelf(acc.getType());
+  isUnsigned |= element.isInteger(1);
   if (isa<FloatType>(element)) {
     switch (kind) {
     case ReduceKind::sum: return arith::AddFOp::create(b, loc, acc, value);

@@ -142,7 +142,6 @@ private:
   mlir::Value argPoolElement(ArgPoolOp op, llvm::ArrayRef<mlir::Value> index);
   mlir::Value cubicNear(mlir::Value s, double a);
   mlir::Value cubicFar(mlir::Value s, double a);
-  mlir::Value cubicWeight(mlir::Value distance, double a);
   mlir::Value resizeElement(ResizeOp op, llvm::ArrayRef<mlir::Value> index, unsigned lanes, int64_t laneDim);
   mlir::Value fromExprsElement(FromExprsOp op, llvm::ArrayRef<mlir::Value> index);
   mlir::Value inside(mlir::Value position, mlir::Value size);

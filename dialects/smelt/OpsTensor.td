@@ -143,8 +143,7 @@ def Smelt_ResizeOp : Smelt_PureOp<"resize", [AttrSizedOperandSegments]> {
                        Smelt_ResizeMode:$mode, Smelt_ResizeCoord:$coord, Smelt_NearestMode:$nearest,
                        DefaultValuedAttr<F64Attr, "-0.75">:$cubicA,
                        DefaultValuedAttr<BoolAttr, "false">:$excludeOutside,
-                       DefaultValuedAttr<F64Attr, "0.0">:$extrapolation,
-                       DefaultValuedAttr<BoolAttr, "false">:$antialias);
+                       DefaultValuedAttr<F64Attr, "0.0">:$extrapolation);
   let results = (outs AnyRankedTensor:$result);
 }
 def Smelt_CumSumOp : Smelt_PureOp<"cumsum"> {

@@ -173,6 +173,8 @@ LogicalResult ReduceOp::verify() {
   }
   if (cast<RankedTensorType>(getType()).getRank() != x.getRank() - int64_t(getAxes().size()))
     return emitOpError() << "result rank is not " << x.getRank() - int64_t(getAxes().size());
+  if (x.getElementType().isInteger(1) && (getKind() == ReduceKind::sum || getKind() == ReduceKind::prod))
+    return emitOpError() << "of i1 takes max or min";
   return success();
 }
 

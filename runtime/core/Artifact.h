@@ -200,14 +200,15 @@ enum class HostOpCode : int64_t {
   TfIdfVectorizer,    // integers: mode, gram lengths, skips, lists (runtime/host/Text.cpp)
   Unique,             // integers: axis (-1: none), sorted
   Det,                // of floats [..., M, M]
+  PairwiseCoupling,   // f32 [N, pairs of classes] to [N, classes]
 };
-inline constexpr int64_t kHostOpCount = 24;
+inline constexpr int64_t kHostOpCount = 25;
 /// Names of the HostOpCodes from SequenceConstruct on, as smelt.host_call has them.
 inline constexpr const char *kHostCallNames[] = {
     "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
     "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalHasElement", "OptionalGetElement",
     "StringConcat", "StringEqual", "StringIndex", "StringSplit", "StringNormalizer", "RegexFullMatch",
-    "TfIdfVectorizer", "Unique", "Det",
+    "TfIdfVectorizer", "Unique", "Det", "PairwiseCoupling",
 };
 static_assert(sizeof kHostCallNames / sizeof *kHostCallNames ==
               kHostOpCount - static_cast<int64_t>(HostOpCode::SequenceConstruct));

@@ -150,4 +150,4 @@ extern "C" __attribute__((visibility("default"))) const smelt::rt::HostOpTable s
      smelt::rt::optionalConstruct, smelt::rt::optionalHasElement, smelt::rt::optionalGetElement,
      smelt::rt::stringConcat, smelt::rt::stringEqual, smelt::rt::stringIndex, smelt::rt::stringSplit,
      smelt::rt::stringNormalizer, smelt::rt::regexFullMatch, smelt::rt::tfIdfVectorizer,
-     smelt::rt::unique, smelt::rt::det}};
+     smelt::rt::unique, smelt::rt::det, smelt::rt::pairwiseCoupling}};

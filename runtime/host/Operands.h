@@ -74,6 +74,7 @@ int regexFullMatch(HostOpCall &call);
 int tfIdfVectorizer(HostOpCall &call);
 int unique(HostOpCall &call);
 int det(HostOpCall &call);
+int pairwiseCoupling(HostOpCall &call);
 
 } // namespace smelt::rt
 

@@ -28,9 +28,9 @@ def check(what, holds, detail=""):
 
 
 class Program:
-    def __init__(self, smelt, folder, nodes, inputs, outputs, initializers=()):
+    def __init__(self, smelt, folder, nodes, inputs, outputs, initializers=(), extra=()):
         graph = helper.make_graph(nodes, "test", inputs, outputs, list(initializers))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22), *extra], ir_version=10)
         self.folder = pathlib.Path(folder)
         self.exe, self.outputs, self.smelt = self.folder / "exe", outputs, smelt
         onnx.save(model, self.folder / "m.onnx")
@@ -122,6 +122,74 @@ def distributions(smelt, folder):
     check("multinomial", np.all(np.abs(shares - [0.1, 0.6, 0.3]) < 4 * math.sqrt(0.24 / n)), shares)
     again = program.run(threads=2, p=p, l=logits)[1]
     check("the same numbers on two threads", all(np.array_equal(x, y) for x, y in zip(got, again)))
+    dropout(smelt, folder, n)
+
+
+def dropout(smelt, folder, n):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [n])
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [n]), helper.make_tensor_value_info("kept", TensorProto.BOOL, [n])]
+    program = Program(smelt, folder, [helper.make_node("Dropout", ["x", "ratio", "train"], ["y", "kept"], seed=3)], [x], outputs,
+                      [helper.make_tensor("ratio", TensorProto.FLOAT, [], [0.25]), helper.make_tensor("train", TensorProto.BOOL, [], [True])])
+    done = program.compile()
+    check("dropout compiles", done.returncode == 0, done.stderr)
+    data = np.arange(1, n + 1, dtype=np.float32)
+    status, got = program.run(x=data)
+    check("dropout runs", status == 0, got)
+    if status == 0:
+        y, kept = got
+        check("dropout keeps its share", abs(kept.mean() - 0.75) < 4 * math.sqrt(0.1875 / n), kept.mean())
+        check("dropout scales what it keeps", np.allclose(y, np.where(kept, data / 0.75, 0), rtol=1e-6))
+
+
+def gradients(smelt, folder):
+    """A step through most rules, against differences of the same function in NumPy."""
+    node, rng = helper.make_node, np.random.default_rng(3)
+    feed = {"x": rng.normal(size=(2, 3)), "w": rng.normal(size=(3, 4)), "b": rng.normal(size=4)}
+    def loss(x, w, b):
+        h = np.tanh(x @ w + b)
+        s = np.exp(h - h.max(1, keepdims=True))
+        s = s / s.sum(1, keepdims=True)
+        parts = np.concatenate([np.log(s[:, 1:3]), np.abs(h), 1 / (1 + np.exp(-h))], 1)
+        erf = np.vectorize(math.erf)
+        t = np.maximum(parts.T @ x, 0.1) - np.minimum(np.cos(w[:2, :3]).sum(0), 2.0) * np.sin(b[:3])
+        return np.mean(np.sqrt(t ** 2 + 1) / np.exp(erf(t)), 1)
+    nodes = [node("MatMul", ["x", "w"], ["xw"]), node("Add", ["xw", "b"], ["xwb"]), node("Tanh", ["xwb"], ["h"]), node("Softmax", ["h"], ["s"]),
+             node("Slice", ["s", "one", "three", "one"], ["cut"]), node("Log", ["cut"], ["l"]), node("Abs", ["h"], ["a"]), node("Sigmoid", ["h"], ["g"]),
+             node("Concat", ["l", "a", "g"], ["parts"], axis=1), node("Transpose", ["parts"], ["pt"]), node("MatMul", ["pt", "x"], ["px"]),
+             node("Max", ["px", "tenth"], ["m"]), node("Slice", ["w", "zeros", "corner"], ["wc"]), node("Cos", ["wc"], ["cw"]),
+             node("ReduceSum", ["cw", "zero"], ["cs"], keepdims=0), node("Min", ["cs", "two"], ["cm"]), node("Slice", ["b", "zero", "three"], ["bc"]),
+             node("Sin", ["bc"], ["sb"]), node("Mul", ["cm", "sb"], ["c"]), node("Sub", ["m", "c"], ["t"]), node("Pow", ["t", "two"], ["tt"]),
+             node("Add", ["tt", "unit"], ["t1"]), node("Sqrt", ["t1"], ["root"]), node("Erf", ["t"], ["e"]), node("Exp", ["e"], ["ee"]),
+             node("Div", ["root", "ee"], ["q"]), node("ReduceMean", ["q", "one"], ["y"], keepdims=0)]
+    ints, reals = TensorProto.INT64, TensorProto.FLOAT
+    constants = [helper.make_tensor(k, ints, [len(v)], v) for k, v in
+                 {"one": [1], "three": [3], "zero": [0], "zeros": [0, 0], "corner": [2, 3]}.items()]
+    constants += [helper.make_tensor(k, reals, [], [v]) for k, v in {"tenth": 0.1, "two": 2.0, "unit": 1.0}.items()]
+    given = {k: helper.make_tensor_value_info(k, reals, v.shape) for k, v in feed.items()}
+    given |= {k + "2": helper.make_tensor_value_info(k + "2", reals, v.shape) for k, v in feed.items()}
+    results = [helper.make_tensor_value_info("d" + k, reals, v.shape) for k, v in feed.items()]
+    for suffix in ("", "2"):  # at the same values, and at others than the graph's own
+        step = node("Gradient", [k + suffix for k in feed], ["d" + k for k in feed], domain="ai.onnx.preview.training", xs=["x", "w", "b"], y="y")
+        named = [v for k, v in given.items() if suffix or not k.endswith("2")]
+        program = Program(smelt, folder, nodes + [step], named, results, constants, extra=[helper.make_opsetid("ai.onnx.preview.training", 1)])
+        done = program.compile()
+        check("a gradient compiles", done.returncode == 0, done.stderr)
+        at = {k: v + (0.25 if suffix else 0) for k, v in feed.items()}
+        numbers = {k: v.astype(np.float32) for k, v in feed.items()} | ({k + "2": v.astype(np.float32) for k, v in at.items()} if suffix else {})
+        status, got = program.run(**numbers)
+        check("a gradient runs", status == 0, got)
+        for (name, value), found in zip(at.items(), got if status == 0 else []):
+            wanted, step = np.zeros_like(value), 1e-6
+            for i in np.ndindex(value.shape):
+                low, high = ({**at, name: value + sign * step * (np.arange(value.size).reshape(value.shape) == np.ravel_multi_index(i, value.shape))}
+                             for sign in (-1, 1))
+                wanted[i] = (loss(**high) - loss(**low)).sum() / (2 * step)
+            check(f"gradient of {name}{suffix}", np.allclose(found, wanted, rtol=2e-3, atol=2e-4), (found, wanted))
+    bad = node("Gradient", ["x"], ["dx"], domain="ai.onnx.preview.training", xs=["x"], y="s")
+    program = Program(smelt, folder, [node("CumSum", ["x", "axis"], ["s"]), bad], [given["x"]], results[:1],
+                      [helper.make_tensor("axis", ints, [], [0])], extra=[helper.make_opsetid("ai.onnx.preview.training", 1)])
+    done = program.compile()
+    check("an op without a gradient is named", done.returncode == 69 and "the gradient of smelt.cumsum" in done.stderr, done.stderr)
 
 
 def axes(smelt, folder):
@@ -155,6 +223,7 @@ def main():
         patterns(options.smelt, folder)
         distributions(options.smelt, folder)
         axes(options.smelt, folder)
+        gradients(options.smelt, folder)
     print(f"{len(FAILED)} failures")
     return 1 if FAILED else 0
 

@@ -103,6 +103,8 @@ std::optional<Plan> planProduct(KernelOp kernel, MatMulOp op, const CpuTarget &t
   std::optional<int64_t> staticRows = asConstant(rows), n = asConstant(problem.n), k = asConstant(problem.k);
   if (wholeRows && (!flatten || !n))
     return std::nullopt;
+  if (staticRows == 0 || n == 0) // nothing to tile
+    return std::nullopt;
 
   // Where A and B come from.
   int64_t aArg = argumentNumber(op.getLhs()), bArg = argumentNumber(op.getRhs());

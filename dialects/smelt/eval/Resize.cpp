@@ -81,11 +81,9 @@ Taps tapsAt(ResizeOp op, const Axis &axis, int64_t at) {
     return taps;
   }
   bool cubic = op.getMode() == ResizeMode::cubic;
-  // Antialiasing widens the kernel by the scale when shrinking.
-  double stretch = op.getAntialias() ? std::min(axis.scale, 1.0) : 1.0;
-  double radius = (cubic ? 2 : 1) / stretch, sum = 0;
+  double radius = cubic ? 2 : 1, sum = 0;
   for (int64_t i = int64_t(std::floor(x - radius)); i <= int64_t(std::ceil(x + radius)); ++i) {
-    double distance = (double(i) - x) * stretch;
+    double distance = double(i) - x;
     double weight = cubic ? cubicKernel(distance, op.getCubicA().convertToDouble()) : linearKernel(distance);
     if (weight == 0 || (op.getExcludeOutside() && (i < 0 || i >= axis.in)))
       continue;
@@ -93,7 +91,7 @@ Taps tapsAt(ResizeOp op, const Axis &axis, int64_t at) {
     taps.weights.push_back(weight);
     sum += weight;
   }
-  if (sum != 0 && (op.getAntialias() || op.getExcludeOutside()))
+  if (sum != 0 && op.getExcludeOutside())
     for (double &weight : taps.weights)
       weight /= sum;
   return taps;

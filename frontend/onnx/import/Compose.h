@@ -97,6 +97,8 @@ mlir::Value stringEqual(NodeImport &n, mlir::Value x, mlir::Value y);
 /// The place of each string among the keys, i64; their number when it is none of them.
 mlir::FailureOr<mlir::Value> stringIndex(NodeImport &n, mlir::Value x, std::vector<std::string> keys);
 
+/// Reverse differentiation (Gradient.cpp).
+mlir::LogicalResult importGradient(NodeImport &n);
 /// ONNX Dropout with a training mode that is true, or known to the run only (Random.cpp).
 mlir::LogicalResult trainingDropout(NodeImport &n, mlir::Value training);
 
@@ -203,6 +205,7 @@ mlir::LogicalResult importCol2Im(NodeImport &n);
 mlir::LogicalResult importDeformConv(NodeImport &n);
 mlir::LogicalResult importNonMaxSuppression(NodeImport &n);
 mlir::LogicalResult importRoiAlign(NodeImport &n);
+mlir::LogicalResult importMaxRoiPool(NodeImport &n);
 
 } // namespace smelt::onnx
 

@@ -1,4 +1,4 @@
-//===- Detection.cpp - NonMaxSuppression, RoiAlign --------------------------===//
+//===- Detection.cpp - NonMaxSuppression, RoiAlign, MaxRoiPool ---------------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -122,10 +122,67 @@ LogicalResult importNonMaxSuppression(NodeImport &n) {
 
 /// X [N, C, H, W], rois [R, 4], batch_indices [R]: the mean of ratio x ratio
 /// bilinear samples in every bin.
+namespace {
+/// The samples of one dim: [R, bins * grid], `grid` for each bin of each region.
+struct RoiSamples {
+  Value low, high, fraction; // i64, i64, and the weight of `high`
+  Value inside;              // i1: in the image, and one of the region's own
+  Value perBin;              // [R, 1], or null: all of the grid
+  AffineExpr grid;
+};
+} // namespace
+
+/// Samples of the dim of `size` between columns `first` and `first + 2` of the
+/// regions. With `ratio` 0 a region has ceil(extent / bins) in each bin, and the
+/// grid is that of the largest.
+static FailureOr<RoiSamples> sampleRois(NodeImport &n, Value rois, int64_t first, int64_t bins, int64_t ratio, AffineExpr size,
+                                        bool isShifted) {
+  constexpr int64_t limit = 1 << 16;
+  Type elem = n.elem(rois), i64 = n.b.getI64Type();
+  Value one = n.scalar(elem, 1), half = n.scalar(elem, 0.5);
+  Value start = sliceAxis(n, rois, 1, n.num(first), n.num(1));
+  Value extent = n.sub(sliceAxis(n, rois, 1, n.num(first + 2), n.num(1)), start);
+  if (!isShifted)
+    extent = n.max(extent, one);
+  Value bin = n.mul(extent, n.scalar(elem, 1.0 / double(bins)));
+  RoiSamples s;
+  s.grid = n.num(ratio);
+  Value count = n.scalar(elem, double(ratio));
+  if (ratio == 0) {
+    s.perBin = count = n.max(unary<CeilOp>(n, n.div(extent, n.scalar(elem, double(bins)))), n.scalar(elem, 0));
+    Value most = count ? n.max(n.reduce(ReduceKind::max, count, {0, 1}, false), one) : Value();
+    auto grid = n.exprs(n.cast(most, i64), n.node.label() + ".grid", 1, limit);
+    if (failed(grid))
+      return failure();
+    s.grid = grid->front();
+  }
+  // Sample i of bin b stands at start + (b + (i + 0.5) / count) * bin.
+  Dims cells = {n.num(bins), s.grid};
+  auto flat = [&](Value v) { return n.reshape(v, {n.num(1), n.num(bins) * s.grid}); };
+  Value b = flat(make<IotaOp>(n, cells, elem, 0)), i = flat(make<IotaOp>(n, cells, elem, 1));
+  Value at = n.add(start, n.mul(n.add(b, n.div(n.add(i, half), n.max(count, one))), bin));
+  Value end = n.exprScalar(elem, size), last = n.sub(end, one);
+  s.inside = n.elementwise<AndOp>({n.cmp(CmpKind::ge, at, n.scalar(elem, -1)), n.cmp(CmpKind::le, at, end)});
+  if (s.perBin)
+    s.inside = n.elementwise<AndOp>({s.inside, n.cmp(CmpKind::lt, i, count)});
+  at = n.min(n.max(at, n.scalar(elem, 0)), last);
+  Value low = unary<FloorOp>(n, at);
+  s.fraction = n.sub(at, low);
+  s.low = n.cast(low, i64);
+  s.high = n.cast(n.min(n.add(low, one), last), i64);
+  if (!s.high || !s.inside)
+    return failure();
+  return s;
+}
+
+/// X [N, C, H, W], rois [R, 4], batch_indices [R]: the mean or the largest of each
+/// bin's samples. As ONNX's reference defines it, `max` takes the largest of the
+/// four weighted pixels, not of their sum.
 LogicalResult importRoiAlign(NodeImport &n) {
   Value x = n.in(0), rois = n.in(1), batches = n.in(2);
   constexpr int64_t limit = 1 << 16;
   int64_t height = n.i("output_height", 1), width = n.i("output_width", 1), ratio = n.i("sampling_ratio", 0);
+  std::string mode = n.s("mode", "avg");
   if (failed(expectRank(n, x, 4, 4, "X")) || failed(expectFloat(n, x, "X")) || failed(n.sameElementType({x, rois})) ||
       failed(expectShape(n, rois, {{}, n.num(4)}, "rois")) ||
       failed(expectShape(n, batches, {n.dims(rois)[0]}, "batch_indices")) ||
@@ -133,9 +190,9 @@ LogicalResult importRoiAlign(NodeImport &n) {
       failed(expectRange(n, width, 1, limit, "output_width")) ||
       failed(expectRange(n, ratio, 0, limit, "sampling_ratio")))
     return failure();
-  if (n.s("mode", "avg") != "avg" || ratio == 0)
-    return n.unsupported("RoiAlign of mode '" + n.s("mode", "avg") + "' with sampling_ratio " + Twine(ratio) +
-                         "; only avg with a ratio of 1 or more is supported");
+  if (mode != "avg" && mode != "max")
+    return n.error("attribute 'mode' is '" + mode + "', want avg or max");
+  bool isMax = mode == "max";
   bool shifted = n.opset() >= 16 && n.s("coordinate_transformation_mode", "half_pixel") == "half_pixel";
   Type elem = computeType(n.elem(x)), i64 = n.b.getI64Type();
   Dims xd = n.dims(x);
@@ -143,59 +200,96 @@ LogicalResult importRoiAlign(NodeImport &n) {
   Value scaled = n.mul(n.cast(rois, elem), n.scalar(elem, n.f("spatial_scale", 1.0)));
   if (shifted)
     scaled = n.sub(scaled, n.scalar(elem, 0.5));
-  auto corner = [&](int64_t i) { return sliceAxis(n, scaled, 1, n.num(i), n.num(1)); }; // [R, 1]
+  auto ys = sampleRois(n, scaled, 1, height, ratio, xd[2], shifted), xs = sampleRois(n, scaled, 0, width, ratio, xd[3], shifted);
+  if (failed(ys) || failed(xs))
+    return failure();
 
-  // Samples of one dim: floor index, the one after, weight of the latter, and is it in the image.
-  struct Axis {
-    Value low, high, fraction, inside;
-  };
-  auto sample = [&](int64_t first, int64_t bins, AffineExpr size) {
-    Value start = corner(first), extent = n.sub(corner(first + 2), start);
-    if (!shifted)
-      extent = n.max(extent, n.scalar(elem, 1));
-    Value at = make<IotaOp>(n, {n.num(bins * ratio)}, elem, 0);
-    Value places = n.mul(n.add(at, n.scalar(elem, 0.5)), n.scalar(elem, 1.0 / double(bins * ratio)));
-    Value p = n.add(start, n.mul(extent, places)); // [R, bins * ratio]
-    Value end = n.exprScalar(elem, size), last = n.sub(end, n.scalar(elem, 1));
-    Axis a;
-    a.inside = n.elementwise<AndOp>({n.cmp(CmpKind::ge, p, n.scalar(elem, -1)), n.cmp(CmpKind::le, p, end)});
-    p = n.min(n.max(p, n.scalar(elem, 0)), last);
-    Value low = unary<FloorOp>(n, p);
-    a.fraction = n.sub(p, low);
-    a.low = n.cast(low, i64);
-    a.high = n.cast(n.min(n.add(low, n.scalar(elem, 1)), last), i64);
-    return a;
-  };
-  Axis ys = sample(1, height, xd[2]), xs = sample(0, width, xd[3]);
-  Dims grid = {count, n.num(height * ratio), n.num(width * ratio)}, points = grid;
+  Dims grid = {count, n.num(height) * ys->grid, n.num(width) * xs->grid}, points = grid;
   points.push_back(xd[1]);
   Value pixels = n.transpose(n.cast(x, elem), {0, 2, 3, 1});
-  Value batch = n.unsqueeze(n.cast(batches, i64), {1, 2});
+  Value batch = n.unsqueeze(n.rebind(n.cast(batches, i64), {count}), {1, 2});
   auto column = [&](Value v) { return n.unsqueeze(v, {2}); };
   auto row = [&](Value v) { return n.unsqueeze(v, {1}); };
-  Value sum;
+  Value one = n.scalar(elem, 1), sample;
   for (bool down : {false, true})
     for (bool right : {false, true}) {
-      Value parts[] = {batch, column(down ? ys.high : ys.low), row(right ? xs.high : xs.low)};
+      Value parts[] = {batch, column(down ? ys->high : ys->low), row(right ? xs->high : xs->low)};
       SmallVector<Value> index;
       for (Value part : parts)
         index.push_back(n.unsqueeze(n.broadcast(part, grid), {3}));
       Value v = make<GatherNDOp>(n, points, elem, pixels, n.concat(index, 3), 0);
-      Value one = n.scalar(elem, 1);
-      Value wy = column(down ? ys.fraction : n.sub(one, ys.fraction));
-      Value wx = row(right ? xs.fraction : n.sub(one, xs.fraction));
+      Value wy = column(down ? ys->fraction : n.sub(one, ys->fraction));
+      Value wx = row(right ? xs->fraction : n.sub(one, xs->fraction));
       v = n.mul(v, n.unsqueeze(n.mul(wy, wx), {3}));
-      sum = sum ? n.add(sum, v) : v;
+      sample = !sample ? v : isMax ? n.max(sample, v) : n.add(sample, v);
     }
-  Value inside = n.elementwise<AndOp>({column(ys.inside), row(xs.inside)});
-  sum = n.select(n.unsqueeze(inside, {3}), sum, n.scalar(elem, 0));
-  if (!sum)
+  Value inside = n.elementwise<AndOp>({column(ys->inside), row(xs->inside)}), zero = n.scalar(elem, 0);
+  sample = n.select(n.unsqueeze(inside, {3}), sample, zero); // of a region's own, those outside the image count as 0
+  Value own;
+  if (isMax && ys->perBin) {
+    auto ownOf = [&](const RoiSamples &s, int64_t bins) {
+      Dims cells = {n.num(bins), s.grid};
+      return n.cmp(CmpKind::lt, n.reshape(make<IotaOp>(n, cells, elem, 1), {n.num(1), n.num(bins) * s.grid}), s.perBin);
+    };
+    own = n.elementwise<AndOp>({column(ownOf(*ys, height)), row(ownOf(*xs, width))});
+    sample = n.select(n.unsqueeze(own, {3}), sample, n.scalar(elem, -std::numeric_limits<double>::infinity()));
+  }
+  if (!sample)
     return failure();
-  Value image = n.rebind(n.transpose(sum, {0, 3, 1, 2}), {count, xd[1], grid[1], grid[2]});
-  SmallVector<int64_t> cell = {ratio, ratio}, ones = {1, 1};
-  Value y = make<PoolOp>(n, {count, xd[1], n.num(height), n.num(width)}, elem, image, PoolKind::avg, cell, cell,
-                         DimsAttr::get(n.b.getContext(), ArrayRef<int64_t>{0, 0, 0, 0}), ones);
-  return n.set(0, n.cast(y, n.elem(x)));
+  Value cells = n.reshape(sample, {count, n.num(height), ys->grid, n.num(width), xs->grid, xd[1]});
+  Value y = n.reduce(isMax ? ReduceKind::max : ReduceKind::sum, cells, {2, 4}, false); // [R, height, width, C]
+  if (ys->perBin) {
+    Value samples = n.unsqueeze(n.mul(ys->perBin, xs->perBin), {2, 3});
+    y = isMax ? n.select(n.cmp(CmpKind::gt, samples, zero), y, zero) : n.div(y, n.max(samples, one));
+  } else if (!isMax) {
+    y = n.mul(y, n.scalar(elem, 1.0 / double(ratio * ratio)));
+  }
+  return n.set(0, n.cast(y ? n.transpose(y, {0, 3, 1, 2}) : Value(), n.elem(x)));
+}
+
+/// X [N, C, H, W], rois [R, 5] of (batch, x1, y1, x2, y2): the largest pixel of each
+/// bin, 0 where a bin holds none. The rows of a bin are reduced first, then its columns.
+LogicalResult importMaxRoiPool(NodeImport &n) {
+  Value x = n.in(0), rois = n.in(1);
+  SmallVector<int64_t> bins = n.ints("pooled_shape");
+  constexpr int64_t limit = 1 << 16;
+  if (failed(n.require("pooled_shape")) || failed(expectRank(n, x, 4, 4, "X")) || failed(expectFloat(n, x, "X")) ||
+      failed(n.sameElementType({x, rois})) || failed(expectShape(n, rois, {{}, n.num(5)}, "rois")))
+    return failure();
+  if (bins.size() != 2 || failed(expectRange(n, bins[0], 1, limit, "pooled_shape[0]")) ||
+      failed(expectRange(n, bins[1], 1, limit, "pooled_shape[1]")))
+    return n.error("pooled_shape has " + Twine(bins.size()) + " entries, want 2 from 1 on");
+  Type elem = computeType(n.elem(x)), i64 = n.b.getI64Type();
+  Dims xd = n.dims(x);
+  AffineExpr count = n.dims(rois)[0];
+  Value zero = n.scalar(elem, 0), half = n.scalar(elem, 0.5), one = n.scalar(elem, 1);
+  Value lowest = n.scalar(elem, -std::numeric_limits<double>::infinity());
+  rois = n.cast(rois, elem);
+  auto corner = [&](int64_t i) { // rounded, halves away from zero
+    Value v = n.mul(sliceAxis(n, rois, 1, n.num(i), n.num(1)), n.scalar(elem, n.f("spatial_scale", 1.0)));
+    Value size = unary<FloorOp>(n, n.add(unary<AbsOp>(n, v), half));
+    return n.select(n.cmp(CmpKind::lt, v, zero), unary<NegOp>(n, size), size);
+  };
+  // i1 [R, bins, size]: the pixels of each bin.
+  auto members = [&](int64_t first, int64_t bins, AffineExpr size) {
+    Value start = corner(first), extent = n.max(n.add(n.sub(corner(first + 2), start), one), one);
+    Value bin = n.div(extent, n.scalar(elem, double(bins))), at = make<IotaOp>(n, {n.num(bins)}, elem, 0);
+    Value from = n.add(start, unary<FloorOp>(n, n.mul(at, bin))), to = n.add(start, unary<CeilOp>(n, n.mul(n.add(at, one), bin)));
+    Value pixel = make<IotaOp>(n, {size}, elem, 0);
+    return n.elementwise<AndOp>({n.cmp(CmpKind::ge, pixel, n.unsqueeze(from, {2})), n.cmp(CmpKind::lt, pixel, n.unsqueeze(to, {2}))});
+  };
+  Value rows = members(2, bins[0], xd[2]), columns = members(1, bins[1], xd[3]);
+  Value batch = n.reshape(n.cast(sliceAxis(n, rois, 1, n.num(0), n.num(1)), i64), {count});
+  Value image = make<GatherOp>(n, {count, xd[1], xd[2], xd[3]}, elem, n.cast(x, elem), batch, 0);
+  if (!rows || !columns || !image)
+    return failure();
+  Value y = n.select(n.unsqueeze(rows, {1, 4}), n.unsqueeze(image, {2}), lowest); // [R, C, bins, H, W]
+  y = n.reduce(ReduceKind::max, y, {3}, false);
+  y = n.select(n.unsqueeze(columns, {1, 2}), n.unsqueeze(y, {3}), lowest); // [R, C, bins, bins, W]
+  y = n.reduce(ReduceKind::max, y, {4}, false);
+  auto any = [&](Value v) { return n.reduce(ReduceKind::max, v, {2}, false); };
+  Value some = n.elementwise<AndOp>({n.unsqueeze(any(rows), {1, 3}), n.unsqueeze(any(columns), {1, 2})});
+  return n.set(0, n.cast(n.select(some, y, zero), n.elem(x)));
 }
 
 } // namespace smelt::onnx

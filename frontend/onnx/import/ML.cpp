@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Linear and kernel models are matmuls, encoders are comparisons with their
-// few keys, trees are smelt.tree_ensemble (Trees.cpp). Strings exist only as
+// few keys, trees are smelt.tree_ensemble (Trees.cpp), kernel machines stand in SVM.cpp. Strings exist only as
 // results: labels looked up by index, keys of maps.
 //
 //===----------------------------------------------------------------------===//
@@ -25,8 +25,7 @@ static FailureOr<Value> featureRow(NodeImport &n, Value x, ArrayRef<double> valu
   return floats(n, values, {int64_t(values.size())}, n.elem(x));
 }
 
-/// Numeric input of rank 1 or 2 as f32 (f64 stays).
-static FailureOr<Value> numeric(NodeImport &n, size_t i = 0) {
+FailureOr<Value> numeric(NodeImport &n, size_t i) {
   Value x = n.in(i);
   if (failed(requireInputs(n, {i})) || failed(expectRank(n, x, 1, 2, "X")))
     return failure();
@@ -214,59 +213,6 @@ static LogicalResult importLinearClassifier(NodeImport &n) {
   return n.set(1, *y);
 }
 
-static LogicalResult importSVMRegressor(NodeImport &n) {
-  auto x = numeric(n);
-  if (failed(x))
-    return failure();
-  Value m = n.rank(*x) == 1 ? n.unsqueeze(*x, {0}) : *x;
-  Type elem = n.elem(m);
-  auto width = staticDim(n, m, 1, "X");
-  if (failed(width))
-    return failure();
-  SmallVector<double> coefficients = n.floats("coefficients"), vectors = n.floats("support_vectors");
-  SmallVector<double> rho = n.floats("rho"), params = n.floats("kernel_params");
-  int64_t supports = n.i("n_supports", 0);
-  std::string kernel = supports > 0 ? n.s("kernel_type", "LINEAR") : "LINEAR";
-  if (failed(expectRange(n, supports, 0, (int64_t(1) << 31) - 1, "n_supports")))
-    return failure();
-  if (rho.empty())
-    return n.error("attribute rho has no entry, want one");
-  int64_t rows = supports > 0 ? supports : 1;
-  ArrayRef<double> table = supports > 0 ? ArrayRef(vectors) : ArrayRef(coefficients);
-  if (int64_t(table.size()) != rows * *width || (supports > 0 && int64_t(coefficients.size()) != supports))
-    return n.error("support vectors have " + Twine(table.size()) + " entries, want " + Twine(rows) + " x " +
-                   Twine(*width));
-  params.resize(3, 0.0);
-  Value sv = floats(n, table, {rows, *width}, elem), k;
-  if (kernel == "RBF") {
-    Value d = n.sub(n.unsqueeze(m, {1}), sv);
-    k = unary<ExpOp>(n, n.mul(n.reduce(ReduceKind::sum, n.mul(d, d), {2}, false), n.scalar(elem, -params[0])));
-  } else {
-    auto dot = matmul(n, m, sv, elem, false, /*transposeRhs=*/true);
-    if (failed(dot))
-      return failure();
-    k = *dot;
-    if (kernel == "POLY" || kernel == "SIGMOID")
-      k = n.add(n.mul(k, n.scalar(elem, params[0])), n.scalar(elem, params[1]));
-    if (kernel == "POLY")
-      k = n.elementwise<PowOp>({k, n.scalar(elem, params[2])});
-    else if (kernel == "SIGMOID")
-      k = unary<TanhOp>(n, k);
-    else if (kernel != "LINEAR")
-      return n.error("kernel_type is '" + kernel + "', want LINEAR, POLY, RBF or SIGMOID");
-  }
-  FailureOr<Value> y = k;
-  if (supports > 0)
-    y = matmul(n, k, floats(n, coefficients, {supports, 1}, elem), elem);
-  if (failed(y))
-    return failure();
-  Value s = n.cast(n.add(*y, n.scalar(elem, rho[0])), n.b.getF32Type());
-  if (n.i("one_class", 0))
-    return n.set(0, n.select(n.cmp(CmpKind::gt, s, like(n, s, 0)), like(n, s, 1), like(n, s, -1)));
-  y = postTransform(n, n.s("post_transform", "NONE"), s);
-  return failed(y) ? failure() : n.set(0, *y);
-}
-
 static LogicalResult importOneHotEncoder(NodeImport &n) {
   Value x = n.in(0);
   SmallVector<int64_t> cats = n.ints("cats_int64s");
@@ -289,6 +235,17 @@ static LogicalResult importOneHotEncoder(NodeImport &n) {
     CheckOp::create(n.b, n.loc, DimsAttr::get(n.b.getContext(), *known), "OneHotEncoder: unknown category, zeros = 0");
   }
   return n.set(0, hot);
+}
+
+/// The place of each element among the `keys`, i64; their number when it is none of them.
+static Value indexOfKey(NodeImport &n, Value x, Value keys) {
+  int64_t last = n.rank(x);
+  Value hit = n.cast(n.cmp(CmpKind::eq, n.unsqueeze(x, {last}), keys), n.b.getI32Type());
+  if (!hit)
+    return {};
+  Value at = make<ArgReduceOp>(n, n.dims(x), n.b.getI64Type(), hit, last, true);
+  Value found = n.cmp(CmpKind::ne, n.reduce(ReduceKind::max, hit, {last}, false), n.scalar(n.b.getI32Type(), 0));
+  return n.select(found, at, n.exprScalar(n.b.getI64Type(), n.dims(keys)[0]));
 }
 
 static LogicalResult importLabelEncoder(NodeImport &n) {
@@ -340,13 +297,9 @@ static LogicalResult importLabelEncoder(NodeImport &n) {
                                               : n.cast(createInts(n.b, n.loc, intKeys), n.elem(x));
     if (!table || failed(n.sameElementType({x, table})))
       return failure();
-    int64_t last = n.rank(x);
-    Value hit = n.cast(n.cmp(CmpKind::eq, n.unsqueeze(x, {last}), table), n.b.getI32Type());
-    if (!hit)
+    index = indexOfKey(n, x, table);
+    if (!index)
       return failure();
-    Value at = make<ArgReduceOp>(n, n.dims(x), n.b.getI64Type(), hit, last, true);
-    Value found = n.cmp(CmpKind::ne, n.reduce(ReduceKind::max, hit, {last}, false), n.scalar(n.b.getI32Type(), 0));
-    index = n.select(found, at, n.scalar(n.b.getI64Type(), double(keys)));
   }
   const Tensor *defaultTensor = n.tensor("default_tensor");
   if (defaultTensor && defaultTensor->elements() != 1)
@@ -378,6 +331,32 @@ static LogicalResult importLabelEncoder(NodeImport &n) {
   return n.set(0, make<GatherOp>(n, n.dims(x), n.b.getF32Type(), entries, index, 0));
 }
 
+/// Strings to numbers or back, by a list of pairs.
+static LogicalResult importCategoryMapper(NodeImport &n) {
+  Value x = n.in(0);
+  SmallVector<int64_t> ints = n.ints("cats_int64s");
+  std::vector<std::string> strings = n.strings("cats_strings");
+  if (ints.empty() || ints.size() != strings.size())
+    return n.error("CategoryMapper has " + Twine(ints.size()) + " integers and " + Twine(strings.size()) + " strings, want equal numbers");
+  ClassLabels labels;
+  Value index;
+  if (isString(n, x)) {
+    auto found = stringIndex(n, x, strings);
+    if (failed(found))
+      return failure();
+    index = *found;
+    labels.ints = ints;
+    labels.ints.push_back(n.i("default_int64", -1));
+  } else {
+    if (failed(expectElem(n, x, n.b.getI64Type(), "X")))
+      return failure();
+    index = indexOfKey(n, x, createInts(n.b, n.loc, ints));
+    labels.strings = strings;
+    labels.strings.push_back(n.s("default_string", "_Unused"));
+  }
+  return n.set(0, lookUp(n, labels, index));
+}
+
 static LogicalResult refuse(NodeImport &n) { return n.unsupported("operator " + n.opType() + " is not supported"); }
 
 llvm::ArrayRef<OpRow> mlOps() {
@@ -389,7 +368,7 @@ llvm::ArrayRef<OpRow> mlOps() {
       {ml, "LinearClassifier", 1, 1, 1, importLinearClassifier},
       {ml, "LinearRegressor", 1, 1, 1, importLinearRegressor},
       {ml, "SVMRegressor", 1, 1, 1, importSVMRegressor},
-      {ml, "SVMClassifier", 1, 1, 1, refuse},
+      {ml, "SVMClassifier", 1, 1, 1, importSVMClassifier},
       {ml, "Scaler", 1, 1, 1, importScaler},
       {ml, "Normalizer", 1, 1, 1, importNormalizer},
       {ml, "Binarizer", 1, 1, 1, importBinarizer},
@@ -399,7 +378,7 @@ llvm::ArrayRef<OpRow> mlOps() {
       {ml, "ZipMap", 1, 1, 1, importZipMap},
       {ml, "OneHotEncoder", 1, 1, 1, importOneHotEncoder},
       {ml, "LabelEncoder", 1, 1, 1, importLabelEncoder},
-      {ml, "CategoryMapper", 1, 1, 1, refuse},
+      {ml, "CategoryMapper", 1, 1, 1, importCategoryMapper},
       {ml, "CastMap", 1, 1, 1, refuse},
       {ml, "DictVectorizer", 1, 1, 1, refuse},
   };

@@ -261,9 +261,6 @@ static LogicalResult importConvTranspose(NodeImport &n) {
   return failed(result) ? failure() : n.set(0, *result);
 }
 
-/// Ops whose result sizes or inner loops have no form in the dialect.
-static LogicalResult refuse(NodeImport &n) { return n.unsupported("operator " + n.opType() + " is not supported"); }
-
 llvm::ArrayRef<OpRow> nnOps() {
   static const OpRow rows[] = {
       {"", "Conv", 1, 2, 3, importConv},
@@ -298,7 +295,7 @@ llvm::ArrayRef<OpRow> nnOps() {
       {"", "GridSample", 16, 2, 2, importGridSample},
       {"", "Col2Im", 18, 3, 3, importCol2Im},
       {"", "RoiAlign", 10, 3, 3, importRoiAlign},
-      {"", "MaxRoiPool", 1, 2, 2, refuse},
+      {"", "MaxRoiPool", 1, 2, 2, importMaxRoiPool},
       {"", "NonMaxSuppression", 10, 2, 5, importNonMaxSuppression},
       {"", "DeformConv", 19, 3, 5, importDeformConv},
   };

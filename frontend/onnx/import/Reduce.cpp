@@ -61,10 +61,7 @@ template <Reduction kind> static LogicalResult reduceOp(NodeImport &n) {
   } else if constexpr (kind == Reduction::Prod) {
     result = n.reduce(ReduceKind::prod, x, *axes, keep);
   } else if constexpr (kind == Reduction::Max || kind == Reduction::Min) {
-    // A maximum of bools is taken over bytes.
-    Type wide = type.isInteger(1) ? IntegerType::get(n.b.getContext(), 8, IntegerType::Unsigned) : type;
-    ReduceKind combiner = kind == Reduction::Max ? ReduceKind::max : ReduceKind::min;
-    result = n.cast(n.reduce(combiner, n.cast(x, wide), *axes, keep), type);
+    result = n.reduce(kind == Reduction::Max ? ReduceKind::max : ReduceKind::min, x, *axes, keep);
   } else if constexpr (kind == Reduction::Mean) {
     AffineExpr count = n.num(1);
     for (int64_t axis : *axes)

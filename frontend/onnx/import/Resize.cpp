@@ -8,6 +8,7 @@
 // test/frontend/import/resize*.
 //
 //===----------------------------------------------------------------------===//
+#include "frontend/onnx/import/Compose.h"
 #include "frontend/onnx/import/Graph.h"
 #include <cmath>
 
@@ -181,6 +182,101 @@ static LogicalResult planSizes(NodeImport &n, ArrayRef<AffineExpr> wanted, Array
   return success();
 }
 
+/// The input coordinate of outputs `at` (f64 [out]), `factor` being output per input size.
+static Value inputCoordinate(NodeImport &n, ResizeCoord coord, Value at, Value factor, AffineExpr in, AffineExpr out) {
+  Type f64 = n.b.getF64Type();
+  Value half = n.scalar(f64, 0.5), one = n.scalar(f64, 1), ins = n.exprScalar(f64, in), outs = n.exprScalar(f64, out);
+  Value centred = n.sub(n.div(n.add(at, half), factor), half);
+  Value many = n.cmp(CmpKind::gt, outs, one);
+  switch (coord) {
+  case ResizeCoord::half_pixel:
+    return centred;
+  case ResizeCoord::half_pixel_symmetric: // the size before rounding moves the centre
+    return n.add(centred, n.mul(n.mul(ins, half), n.sub(one, n.div(outs, n.mul(factor, ins)))));
+  case ResizeCoord::pytorch_half_pixel:
+    return n.select(many, centred, n.scalar(f64, 0));
+  case ResizeCoord::align_corners:
+    return n.select(many, n.div(n.mul(at, n.sub(ins, one)), n.sub(n.mul(factor, ins), one)), n.scalar(f64, 0));
+  case ResizeCoord::asymmetric:
+    return n.div(at, factor);
+  case ResizeCoord::tf_crop_and_resize:
+    break;
+  }
+  llvm_unreachable("a box has no antialiasing");
+}
+
+/// Interpolation along one axis by a kernel that widens where the axis shrinks:
+/// each output is a weighted sum of `taps` inputs around its coordinate.
+///   x [.., in, ..] -> gather [.., out, taps, ..] * weights [out, taps] -> sum over the taps
+static Value shrinkAxis(NodeImport &n, Value x, int64_t axis, const Plan &plan, bool isCubic, ResizeCoord coord) {
+  Type f64 = n.b.getF64Type(), i64 = n.b.getI64Type(), elem = computeType(n.elem(x));
+  AffineExpr in = n.dims(x)[axis], out = plan.sizes[axis], taps;
+  double support = isCubic ? 2 : 1;
+  Value factor, one = n.scalar(f64, 1), zero = n.scalar(f64, 0), radius;
+  if (double scale = plan.scales[axis]; scale != 0.0) {
+    factor = n.scalar(f64, scale);
+    double width = std::ceil(2 * support / std::min(scale, 1.0)) + 2;
+    if (!(width < double(kMaxDim)))
+      return (void)n.unsupported("antialias with a scale of " + Twine(std::to_string(scale))), Value();
+    taps = n.num(int64_t(width));
+  } else if (plan.factors) {
+    factor = n.cast(n.reshape(n.slice(plan.factors, {n.num(axis)}, {n.num(1)}), {}), f64);
+  } else {
+    factor = n.div(n.exprScalar(f64, out), n.exprScalar(f64, in));
+  }
+  Value shrink = n.min(factor, one);
+  radius = n.div(n.scalar(f64, support), shrink);
+  if (!radius)
+    return {};
+  if (!taps) {
+    Value width = n.add(unary<CeilOp>(n, n.mul(radius, n.scalar(f64, 2))), n.scalar(f64, 2));
+    auto found = n.exprs(n.cast(n.min(width, n.scalar(f64, double(kMaxDim))), i64), n.node.label() + ".taps", 1);
+    if (failed(found))
+      return {};
+    taps = found->front();
+  }
+  Dims cells = {out, taps};
+  Value at = n.unsqueeze(inputCoordinate(n, coord, n.iota(f64, {out}, 0), factor, in, out), {1});
+  Value p = n.add(unary<FloorOp>(n, n.sub(at, radius)), n.iota(f64, cells, 1));
+  Value d = n.mul(unary<AbsOp>(n, n.sub(p, at)), shrink), w;
+  if (isCubic) { // Keys' kernel with the node's coefficient
+    double a = n.f("cubic_coeff_a", -0.75);
+    auto poly = [&](ArrayRef<double> c) { // Horner
+      Value y = n.scalar(f64, c[0]);
+      for (double next : c.drop_front())
+        y = n.add(n.mul(y, d), n.scalar(f64, next));
+      return y;
+    };
+    Value near = poly({a + 2, -(a + 3), 0, 1}), far = poly({a, -5 * a, 8 * a, -4 * a});
+    w = n.select(n.cmp(CmpKind::le, d, one), near, n.select(n.cmp(CmpKind::lt, d, n.scalar(f64, 2)), far, zero));
+  } else {
+    w = n.max(zero, n.sub(one, d));
+  }
+  Value last = n.sub(n.exprScalar(f64, in), one);
+  if (n.i("exclude_outside", 0))
+    w = n.select(n.elementwise<AndOp>({n.cmp(CmpKind::ge, p, zero), n.cmp(CmpKind::le, p, last)}), w, zero);
+  if (!w)
+    return {};
+  w = n.div(w, n.reduce(ReduceKind::sum, w, {1}, true));
+  Value from = n.reshape(n.cast(n.max(zero, n.min(p, last)), i64), {out * taps});
+  Dims gathered = n.dims(x), split, weights, result = n.dims(x);
+  gathered[axis] = out * taps;
+  result[axis] = out;
+  for (auto [k, dim] : llvm::enumerate(result)) {
+    split.push_back(dim);
+    weights.push_back(int64_t(k) == axis ? out : n.num(1));
+    if (int64_t(k) == axis) {
+      split.push_back(taps);
+      weights.push_back(taps);
+    }
+  }
+  Value y = make<GatherOp>(n, gathered, elem, n.cast(x, elem), from, axis);
+  if (!y || !w)
+    return {};
+  y = n.mul(n.reshape(y, split), n.reshape(n.cast(w, elem), weights));
+  return n.cast(n.reduce(ReduceKind::sum, y, {axis + 1}, false), n.elem(x));
+}
+
 static LogicalResult resize(NodeImport &n) {
   Value x = n.in(0);
   int64_t rank = n.rank(x);
@@ -265,29 +361,17 @@ static LogicalResult resize(NodeImport &n) {
   } else if (llvm::all_of(plan.scales, [](double s) { return s == 1.0; }) && plan.sizes == n.dims(x)) {
     return n.set(0, x);
   }
-  bool antialias = n.i("antialias", 0) != 0 && *mode != ResizeMode::nearest;
-  auto emit = [&](Value from, const Plan &to) -> Value {
-    return ResizeOp::create(n.b, n.loc, getTensorType(to.sizes, n.elem(x)), from, to.factors, box, to.scales, roi, *mode, *coord, *nearest,
-                            llvm::APFloat(n.f("cubic_coeff_a", -0.75)), n.i("exclude_outside", 0) != 0,
-                            llvm::APFloat(n.f("extrapolation_value", 0)), antialias);
-  };
-  if (!antialias)
-    return n.set(0, emit(x, plan));
-  // Wide kernels, as many taps as 1 / scale: one axis after the other.
-  if (!isa<FloatType>(n.elem(x)) || *coord == ResizeCoord::tf_crop_and_resize)
-    return n.unsupported("antialias of integers or with tf_crop_and_resize");
-  Plan step{n.dims(x), SmallVector<double>(rank, 1.0)};
-  for (int64_t axis = 0; axis < rank; ++axis) {
-    if (plan.scales[axis] == 1.0 && plan.sizes[axis] == step.sizes[axis])
-      continue;
-    if (plan.scales[axis] == 0.0)
-      return n.unsupported("antialias with a scale known at run time only");
-    step.sizes[axis] = plan.sizes[axis];
-    step.scales[axis] = plan.scales[axis];
-    x = emit(x, step);
-    step.scales[axis] = 1.0;
+  if (n.i("antialias", 0) != 0 && *mode != ResizeMode::nearest) {
+    if (!isa<FloatType>(n.elem(x)) || *coord == ResizeCoord::tf_crop_and_resize)
+      return n.unsupported("antialias of integers or with tf_crop_and_resize");
+    for (int64_t axis = 0; axis < rank && x; ++axis)
+      if (plan.scales[axis] != 1.0 || plan.sizes[axis] != n.dims(x)[axis])
+        x = shrinkAxis(n, x, axis, plan, *mode == ResizeMode::cubic, *coord);
+    return n.set(0, x);
   }
-  return n.set(0, x);
+  return n.set(0, ResizeOp::create(n.b, n.loc, getTensorType(plan.sizes, n.elem(x)), x, plan.factors, box, plan.scales, roi, *mode, *coord,
+                                   *nearest, llvm::APFloat(n.f("cubic_coeff_a", -0.75)), n.i("exclude_outside", 0) != 0,
+                                   llvm::APFloat(n.f("extrapolation_value", 0))));
 }
 
 ArrayRef<OpRow> resizeOps() {

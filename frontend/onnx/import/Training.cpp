@@ -5,8 +5,8 @@
 //
 //   Adagrad(r, t, x, g, h) -> x - r / (1 + t * decay) * g' / (sqrt(h') + epsilon), h'
 //
-// ai.onnx.preview.training: elementwise, for any number of tensors side by side.
-// Tests: the backend suite.
+// ai.onnx.preview.training: elementwise, for any number of tensors side by side;
+// gradients stand in Gradient.cpp. Tests: the backend suite.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Compose.h"
@@ -99,6 +99,7 @@ ArrayRef<OpRow> trainingOps() {
       {training, "Adagrad", 1, 5, -1, importAdagrad},
       {training, "Momentum", 1, 5, -1, importMomentum},
       {training, "Adam", 1, 6, -1, importAdam},
+      {training, "Gradient", 1, 1, -1, importGradient},
   };
   return rows;
 }

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/import/Trees.h"
+#include <cmath>
 #include <map>
 
 using namespace mlir;
@@ -24,14 +25,18 @@ struct TreeNode {
   int8_t mode = 0; // as in smelt.tree_ensemble; 0 is a leaf
   int64_t whenTrue = 0, whenFalse = 0;
   bool missingTrue = false;
+  // A test of membership (mode EQ): entries [first, first + count) of the ensemble's members.
+  int64_t firstMember = 0, memberCount = -1;
   SmallVector<std::pair<int64_t, double>, 1> weights; // (target, weight) of a leaf
 };
 
 struct Ensemble {
   std::vector<TreeNode> nodes;
   std::vector<int64_t> roots;
+  SmallVector<double> members;
   int64_t targets = 0;
 };
+constexpr int8_t kEqual = 5;
 
 /// An attribute of floats, or its `_as_tensor` twin of doubles.
 FailureOr<SmallVector<double>> floatsOrTensor(NodeImport &n, StringRef name) {
@@ -138,19 +143,22 @@ FailureOr<Value> emitEnsemble(NodeImport &n, const Ensemble &e, Value x, ReduceK
   auto featureCount = staticDim(n, x, 1, "X");
   if (failed(featureCount) || failed(expectRange(n, e.targets, 1, (int64_t(1) << 31) - 1, "number of targets")))
     return failure();
-  // Preorder by an explicit stack: hostile trees may be deep.
+  // Preorder by an explicit stack: hostile trees may be deep. A test of membership
+  // becomes a chain of comparisons, at least one.
   std::vector<int32_t> place(e.nodes.size(), -1), roots;
   std::vector<int64_t> order;
+  int64_t rows = 0;
   for (int64_t root : e.roots) {
-    roots.push_back(order.size());
+    roots.push_back(rows);
     SmallVector<int64_t> stack = {root};
     while (!stack.empty()) {
       int64_t at = stack.pop_back_val();
       if (place[at] >= 0)
         return n.error("tree node " + Twine(at) + " is reached twice, want a tree");
-      place[at] = order.size();
-      order.push_back(at);
       const TreeNode &node = e.nodes[at];
+      place[at] = rows;
+      rows += std::max<int64_t>(1, node.memberCount);
+      order.push_back(at);
       if (node.mode == 0)
         continue;
       if (failed(expectRange(n, node.feature, 0, *featureCount - 1, "feature id of tree node " + Twine(at))))
@@ -164,12 +172,19 @@ FailureOr<Value> emitEnsemble(NodeImport &n, const Ensemble &e, Value x, ReduceK
   SmallVector<double> thresholds, weights;
   for (int64_t at : order) {
     const TreeNode &node = e.nodes[at];
-    features.push_back(node.mode ? int32_t(node.feature) : 0);
-    modes.push_back(node.mode);
-    missing.push_back(node.missingTrue);
-    thresholds.push_back(node.threshold);
-    yes.push_back(node.mode ? place[node.whenTrue] : 0);
-    no.push_back(node.mode ? place[node.whenFalse] : 0);
+    for (int64_t k = 0, tests = std::max<int64_t>(1, node.memberCount); k < tests; ++k) {
+      double threshold = node.memberCount < 0    ? node.threshold
+                         : node.memberCount == 0 ? std::numeric_limits<double>::quiet_NaN() // equals nothing
+                                                 : e.members[node.firstMember + k];
+      features.push_back(node.mode ? int32_t(node.feature) : 0);
+      modes.push_back(node.mode);
+      missing.push_back(node.missingTrue);
+      thresholds.push_back(threshold);
+      yes.push_back(node.mode ? place[node.whenTrue] : 0);
+      no.push_back(!node.mode ? 0 : k + 1 < tests ? place[at] + k + 1 : place[node.whenFalse]);
+      if (k + 1 < tests)
+        begin.push_back(targets.size());
+    }
     for (auto [target, weight] : node.weights) {
       if (failed(expectRange(n, target, 0, e.targets - 1, "target of tree node " + Twine(at))))
         return failure();
@@ -251,8 +266,16 @@ FailureOr<Value> postTransform(NodeImport &n, StringRef kind, Value scores) {
     Value sum = n.reduce(ReduceKind::sum, powers, {last}, /*keepDims=*/true);
     return n.select(n.cmp(CmpKind::eq, sum, like(n, sum, 0)), like(n, powers, 0.5), n.div(powers, sum));
   }
-  if (kind == "PROBIT")
-    return n.unsupported("post_transform PROBIT");
+  if (kind == "PROBIT") {
+    // sqrt(2) * erfinv(2 s - 1) in Winitzki's approximation, which ONNX's reference takes.
+    auto num = [&](double v) { return like(n, scores, v); };
+    Value x = n.sub(n.mul(scores, num(2)), num(1));
+    Value log = unary<LogOp>(n, n.mul(n.sub(num(1), x), n.add(num(1), x)));
+    Value v = n.add(num(2 / (3.14159 * 0.147)), n.mul(num(0.5), log));
+    Value root = unary<SqrtOp>(n, n.sub(n.mul(v, v), n.mul(num(1 / 0.147), log)));
+    Value size = unary<SqrtOp>(n, n.sub(root, v));
+    return n.mul(num(1.41421356), n.select(n.cmp(CmpKind::lt, x, num(0)), unary<NegOp>(n, size), size));
+  }
   return n.error("post_transform is '" + kind + "', want NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT");
 }
 
@@ -385,10 +408,15 @@ LogicalResult importTreeEnsemble(NodeImport &n) {
     e.nodes.push_back(leaf);
     return int64_t(e.nodes.size()) - 1;
   };
+  if (n.has("membership_values")) {
+    auto members = numbers("membership_values");
+    if (failed(members))
+      return failure();
+    e.members = *members;
+  }
+  size_t nextMember = 0;
   for (size_t i = 0; i < count; ++i) {
-    if ((*modes)[i] == 6)
-      return n.unsupported("tree nodes that test membership of a set");
-    if (failed(expectRange(n, int64_t((*modes)[i]), 0, 5, "nodes_modes[" + Twine(i) + "]")))
+    if (failed(expectRange(n, int64_t((*modes)[i]), 0, 6, "nodes_modes[" + Twine(i) + "]")))
       return failure();
     auto t = target(yes[i], yesLeaf[i] != 0), f = target(no[i], noLeaf[i] != 0);
     if (failed(t) || failed(f))
@@ -397,6 +425,15 @@ LogicalResult importTreeEnsemble(NodeImport &n) {
     node.feature = featureIds[i];
     node.threshold = (*splits)[i];
     node.mode = int8_t((*modes)[i]) + 1;
+    if ((*modes)[i] == 6) { // its set ends at the next NaN
+      node.mode = kEqual;
+      if (nextMember >= e.members.size())
+        return n.error("membership_values has no set for nodes_modes[" + Twine(i) + "]");
+      node.firstMember = nextMember;
+      while (nextMember < e.members.size() && !std::isnan(e.members[nextMember]))
+        ++nextMember;
+      node.memberCount = nextMember++ - node.firstMember;
+    }
     node.whenTrue = *t, node.whenFalse = *f;
     node.missingTrue = !missing.empty() && missing[i] != 0;
   }

@@ -1,4 +1,4 @@
-//===- Trees.h - Decision trees and class scores of ai.onnx.ml --------------===//
+//===- Trees.h - Trees, kernel machines and class scores of ai.onnx.ml -------===//
 //
 // Part of Smelt, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -24,9 +24,14 @@ mlir::ArrayAttr labelAttr(NodeImport &n, const ClassLabels &labels);
 /// labels[indices], indices any shape of i64.
 mlir::Value lookUp(NodeImport &n, const ClassLabels &labels, mlir::Value indices);
 
-/// NONE, SOFTMAX, LOGISTIC or SOFTMAX_ZERO over the last dim of [N, C]; PROBIT is refused.
+/// NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT over the last dim of [N, C].
 mlir::FailureOr<mlir::Value> postTransform(NodeImport &n, llvm::StringRef kind, mlir::Value scores);
 
+/// Numeric input of rank 1 or 2 as f32 (f64 stays).
+mlir::FailureOr<mlir::Value> numeric(NodeImport &n, size_t i = 0);
+
+mlir::LogicalResult importSVMRegressor(NodeImport &n);
+mlir::LogicalResult importSVMClassifier(NodeImport &n);
 mlir::LogicalResult importTreeClassifier(NodeImport &n);
 mlir::LogicalResult importTreeRegressor(NodeImport &n);
 mlir::LogicalResult importTreeEnsemble(NodeImport &n);

@@ -319,9 +319,7 @@ def resizes(c):
                 continue
             for mode, mode_name in enumerate(["nearest", "linear", "cubic"]):
                 for rounding in range(4 if mode == 0 else 1):
-                    for extra, onnx_extra in ([("", {})] if mode == 0 else [
-                            ("", {}), (", antialias = true", {"antialias": 1})] + (
-                                [(", excludeOutside = true", {"exclude_outside": 1})] if mode == 2 else [])):
+                    for extra, onnx_extra in [("", {})] + ([(", excludeOutside = true", {"exclude_outside": 1})] if mode == 2 else []):
                         attrs = (f"operandSegmentSizes = array<i32: 1, 0, 0>, scales = array<f64: {', '.join(map(repr, scales))}>, roi = array<f64>, mode = {mode} : i32, "
                                  f"coord = {coord} : i32, nearest = {rounding} : i32" + extra)
                         c.node("resize", "Resize", [x], attrs,

@@ -18,6 +18,26 @@ def trees(weights, targets, prefix, **more):
            f"{prefix}_ids": targets, f"{prefix}_weights": weights}, **more)
 
 
+def support_vectors(t, x):
+    f, ort = t.floats, dict(domain="ai.onnx.ml", opset=1, peer="onnxruntime", result_types={0: np.int64, 1: np.float32}, outputs=2, atol=1e-4)
+    rows = ((0, 0),)
+    for classes, per_class in ((2, [2, 1]), (3, [2, 3, 1]), (5, [1, 2, 1, 3, 2])):
+        vectors, pairs = sum(per_class), classes * (classes - 1) // 2
+        machine = dict(kernel_params=[0.25, 0.5, 2.0], vectors_per_class=per_class, support_vectors=f(vectors * 4).tolist(),
+                       coefficients=f((classes - 1) * vectors).tolist(), rho=f(pairs).tolist(), classlabels_ints=[7, 3, 5, 1, 2][:classes])
+        sigmoids = dict(prob_a=(-1 - np.abs(f(pairs))).tolist(), prob_b=f(pairs).tolist())
+        for kind in ("LINEAR", "POLY", "RBF", "SIGMOID"):
+            t.check(f"svc {classes} {kind}", "SVMClassifier", [x], kernel_type=kind, symbolic=rows, **machine, **ort)
+        for post in ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"):
+            t.check(f"svc {classes} {post}", "SVMClassifier", [x], kernel_type="RBF", post_transform=post, **machine, **ort)
+        if t.compiler:  # the coupling is the runtime's
+            t.check(f"svc {classes} probabilities", "SVMClassifier", [x], kernel_type="RBF", symbolic=rows, **machine, **sigmoids, **ort)
+            t.check(f"svc {classes} logistic of probabilities", "SVMClassifier", [x], kernel_type="RBF", post_transform="LOGISTIC", **machine, **sigmoids, **ort)
+    t.check("svc linear", "SVMClassifier", [x], kernel_type="LINEAR", kernel_params=[0.0, 0.0, 0.0], coefficients=f(12).tolist(), rho=[0.25], classlabels_ints=[0, 1, 2], post_transform="SOFTMAX", symbolic=rows, **ort)
+    t.refuse("svc rho", "SVMClassifier", [x], 65, "rho", vectors_per_class=[1, 1], support_vectors=[0.0] * 8, coefficients=[1.0, 1.0],
+             rho=[0.0, 1.0], classlabels_ints=[0, 1], domain="ai.onnx.ml", opset=1)
+
+
 def run(t):
     f = t.floats
     x = f(7, 3)
@@ -25,6 +45,8 @@ def run(t):
     rows = ((0, 0),)
     weights = [1.0, 2.5, -0.5, 0.25, 3.0]
     positive = [0.125, 0.25, 0.5, 0.25, 0.125]
+    t.check("tree regressor PROBIT", "TreeEnsembleRegressor", [x], peer="onnxruntime", **ML,
+            **trees([0.25, 0.5, 0.125, 0.25, 0.375], [0, 0, 0, 0, 0], "target", n_targets=1), post_transform="PROBIT", atol=1e-4)
     for post in ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"):
         t.check(f"tree classifier {post}", "TreeEnsembleClassifier", [x], outputs=2, symbolic=rows, **ML,
                 **trees(weights, [0, 1, 2, 0, 1], "class", classlabels_int64s=[5, 3, 9], post_transform=post))
@@ -51,6 +73,7 @@ def run(t):
     for kind in ("LINEAR", "POLY", "RBF", "SIGMOID"):
         t.check(f"svm {kind}", "SVMRegressor", [x], **ML, kernel_type=kind, kernel_params=[0.25, 0.5, 2.0], n_supports=3,
                 support_vectors=f(12).tolist(), coefficients=f(3).tolist(), rho=[0.5], post_transform="NONE", atol=1e-3)
+    support_vectors(t, x)
     t.check("scaler", "Scaler", [x], **ML, offset=f(4).tolist(), scale=[1.0, 2.0, 0.5, 4.0], symbolic=rows)
     for norm in ("MAX", "L1", "L2"):
         t.check(f"normalizer {norm}", "Normalizer", [x], norm=norm, symbolic=rows, **ML)
@@ -76,6 +99,4 @@ def run(t):
              **dict(broken, class_ids=[0, 1, 3, 0, 1]))
     t.refuse("tree arrays", "TreeEnsembleClassifier", [x], 65, "nodes_values has 2 entries, want 8", outputs=2, **ML,
              **dict(broken, nodes_values=[0.0, 1.0]))
-    t.refuse("probit", "TreeEnsembleClassifier", [x], 69, "post_transform PROBIT", outputs=2, **ML,
-             **dict(broken, post_transform="PROBIT"))
     t.refuse("scaler width", "Scaler", [x], 65, "offset has 3 entries, want 1 or 4", **ML, offset=[1.0] * 3, scale=[1.0] * 4)

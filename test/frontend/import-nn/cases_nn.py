@@ -117,6 +117,30 @@ def run(t):
         t.check(f"roialign {mode}", "RoiAlign", [f(2, 3, 6, 7), rois, np.array([0, 1, 1])], opset=16, sampling_ratio=2,
                 output_height=2, output_width=3, spatial_scale=0.75, coordinate_transformation_mode=mode,
                 peer="onnxruntime", symbolic=((0, 0), (0, 2), (1, 0)))
+        for pool in ("avg", "max"):
+            for ratio in (0, 3):
+                t.check(f"roialign {mode} {pool} {ratio}", "RoiAlign", [f(2, 3, 6, 7), rois, np.array([0, 1, 1])], opset=22, sampling_ratio=ratio, mode=pool,
+                        output_height=2, output_width=3, spatial_scale=0.75, coordinate_transformation_mode=mode, symbolic=((0, 0), (0, 2), (1, 0)))
+    boxes = np.array([[0, 0, 0, 6, 5], [1, 1.5, 2, 4, 7.5], [1, -3, 1, 12, 3], [0, 9, 9, 12, 12], [1, 4, 4, 2, 2]], "f")
+    for scale in (1.0, 0.75):
+        t.check(f"max roi pool {scale}", "MaxRoiPool", [f(2, 3, 6, 7), boxes], pooled_shape=[3, 2], spatial_scale=scale, peer="onnxruntime",
+                symbolic=((0, 0), (0, 2), (1, 0)))
+
+    picture = f(1, 2, 6, 7)
+    for mode in ("linear", "cubic"):
+        for coordinates in ("half_pixel", "pytorch_half_pixel", "asymmetric", "half_pixel_symmetric", "align_corners"):
+            for sizes in ((4, 3), (9, 2), (2, 7)):
+                scales = np.array([1, 1] + [s / o for s, o in zip(sizes, picture.shape[2:])], "f")
+                if coordinates == "align_corners" and (1.0 in scales[2:] or 2 in sizes):
+                    continue  # the reference rounds scale * size, and the coordinates follow
+                options = dict(opset=19, antialias=1, mode=mode, coordinate_transformation_mode=coordinates, atol=1e-4)
+                label = f"antialias {mode} {coordinates} {sizes}"
+                t.check(label, "Resize", [picture, None, scales], **options)
+                t.check(label + " frozen", "Resize", [picture, None, scales], frozen=(2,), symbolic=((0, 2), (0, 3)), **options)
+                t.check(label + " sizes", "Resize", [picture, None, None, np.array([1, 2, *sizes])], symbolic=((0, 2), (0, 3)), **options)
+    t.check("antialias outside", "Resize", [picture, None, np.array([1, 1, 0.5, 0.4], "f")], opset=19, antialias=1, mode="cubic", exclude_outside=1, atol=1e-4)
+    big = f(1, 1, 3000, 2)
+    t.check("antialias many taps", "Resize", [big, None, np.array([1, 1, 1 / 1500, 1], "f")], frozen=(2,), opset=19, antialias=1, mode="linear", atol=1e-4)
 
     # Ops of ONNX 1.0.
     x = f(1, 3, 6, 7)
@@ -142,5 +166,5 @@ def run(t):
     t.refuse("norm scale", "InstanceNormalization", [f(1, 2, 4), f(3), f(2)], 65, "scale has shape [3], want [2]")
     t.refuse("attention heads", "Attention", [f(1, 3, 2, 4), f(1, 2, 2, 4), f(1, 2, 2, 4)], 65,
              "Q has 3 heads, want a multiple of the 2", opset=23)
-    t.refuse("roialign", "RoiAlign", [f(1, 2, 4, 4), f(1, 4), np.array([0])], 69, "sampling_ratio 0")
+    t.refuse("roialign", "RoiAlign", [f(1, 2, 4, 4), f(1, 4), np.array([0])], 65, "'mode' is 'min'", opset=22, mode="min")
     t.refuse("nms boxes", "NonMaxSuppression", [corners, scores[:, :, 1:]], 65, "boxes has shape [2, 12, 4], want [2, 11, 4]")
