@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/smelt/KernelInfo.h"
 #include "dialects/smelt/Constants.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/SHA1.h"
 
@@ -45,6 +46,18 @@ static AffineExpr getParam(KernelOp kernel, StringRef name) {
 }
 AffineExpr getGrid(KernelOp kernel) { return getParam(kernel, "grid"); }
 AffineExpr getScratch(KernelOp kernel) { return getParam(kernel, "scratch"); }
+
+std::string joinKernelNames(StringRef first, StringRef second) {
+  constexpr size_t longest = 160, end = 70;
+  llvm::SmallSetVector<StringRef, 8> nodes;
+  for (StringRef name : {first, second})
+    for (StringRef node : llvm::split(name, '+'))
+      nodes.insert(node);
+  std::string joined = llvm::join(nodes, "+");
+  if (joined.size() <= longest)
+    return joined;
+  return (first.take_front(end) + "+..+" + second.take_back(end)).str();
+}
 
 std::string getKernelKey(KernelOp kernel) {
   SmallVector<int64_t> ids = getKernelSymbols(kernel);

@@ -22,6 +22,10 @@ llvm::SmallVector<int64_t> getKernelSymbols(KernelOp kernel);
 mlir::AffineExpr getGrid(KernelOp kernel);
 mlir::AffineExpr getScratch(KernelOp kernel);
 
+/// The name of a kernel made of two: the nodes of both, each once; long lists are
+/// named by their ends.
+std::string joinKernelNames(llvm::StringRef first, llvm::StringRef second);
+
 /// A text that is equal for kernels with equal code: body, schedule and types
 /// without names and locations, symbols renamed in the order of their use.
 std::string getKernelKey(KernelOp kernel);

@@ -12,6 +12,7 @@
 // execution tests over the corpus.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/smelt/KernelInfo.h"
 #include "dialects/smelt/Constants.h"
 #include "dialects/smelt/Cost.h"
 #include "dialects/smelt/Placement.h"
@@ -227,9 +228,7 @@ KernelOp FuseKernels::merge(const Candidate &candidate, OpBuilder &builder) {
     if (!inner.contains(input))
       inputs.insert(input);
   builder.setInsertionPoint(consumer);
-  std::string name = (producer.getName() + "+" + consumer.getName()).str();
-  if (name.size() > 160) // long chains are named by their ends
-    name = (producer.getName().take_front(70) + "+..+" + consumer.getName().take_back(70)).str();
+  std::string name = joinKernelNames(producer.getName(), consumer.getName());
   SmallVector<Type> types(consumer.getResultTypes());
   if (candidate.keepsResult)
     types.push_back(producer.getResult(0).getType());

@@ -9,6 +9,7 @@
 // the kernel where they meet become one. Tested by test/passes/form/fuse-rows.mlir.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/smelt/KernelInfo.h"
 #include "passes/form/Passes.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -111,7 +112,7 @@ KernelOp merge(const Cluster &cluster, OpBuilder &builder) {
         inputs.insert(operand);
   }
   builder.setInsertionPoint(cluster.sink);
-  std::string name = (cast<KernelOp>(cluster.members[0]).getName().take_front(70) + "+..+" + KernelOp(cluster.sink).getName().take_back(70)).str();
+  std::string name = joinKernelNames(cast<KernelOp>(cluster.members[0]).getName(), KernelOp(cluster.sink).getName());
   auto kernel = KernelOp::create(builder, builder.getFusedLoc(locs), KernelOp(cluster.sink).getResultTypes(), inputs.getArrayRef(),
                                  builder.getStringAttr(name), ScheduleAttr(), ArrayAttr());
   Block *body = builder.createBlock(&kernel.getBody());

@@ -94,7 +94,8 @@ def page(corpus):
                 entry[2] |= types
     schemas = {(s.domain, s.name) for s in onnx.defs.get_all_schemas()}
     lines = ["# ONNX's ops and its backend suite", "",
-             "Made by `test/onnx-suite/coverage.py --write`, and checked by `./dev test -R coverage`. A case counts for every op in its",
+             "Made by `test/onnx-suite/coverage.py --write`, and checked by `./dev test -R coverage`. The target is the CPU, the level -O0 or\n"
+             "-O2: a case passes at both ([per case](../bench/results/onnx-suite.json)). It counts for every op in its",
              "model. *static*: the model as it is; *dynamic*: every dim a symbol; *const*: all inputs but the first are constants.", "",
              "| mode | passed | of | |", "|---|---|---|---|"]
     lines += [f"| {mode} | {passed[mode]} | {total[mode]} | {100 * passed[mode] / total[mode]:.1f} % |" for mode in MODES]

@@ -147,6 +147,7 @@ def parse():
     parser.add_argument("--tool", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--mode", type=lambda text: text.split(","), default=["static"])
     parser.add_argument("-O", dest="levels", type=levels, default=[2], help="0, 2, 0,2 or rotate")
+    parser.add_argument("--device", choices=["cpu"], default="cpu")
     parser.add_argument("--only", default="", help="cases whose name contains it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--json", metavar="FILE")

@@ -83,7 +83,7 @@ def zero_points_of_four_bits():
 
 
 def product_of_no_rows():
-    """A matrix product whose result is known to be empty has no tile (seed 2537)."""
+    """A matrix product of no rows by a B in place: its tile has no rows to divide by (seed 2537)."""
     made = model([helper.make_node("MatMul", ["x", "y"], ["z"]), helper.make_node("Add", ["z", "z"], ["s"])],
                  [("x", F, [0, 2]), ("y", F, ["k", "n"])], [("s", F, [0, "n"])])
     yield made, {"x": ints(0, 2), "y": ints(2, 5)}

@@ -103,8 +103,6 @@ std::optional<Plan> planProduct(KernelOp kernel, MatMulOp op, const CpuTarget &t
   std::optional<int64_t> staticRows = asConstant(rows), n = asConstant(problem.n), k = asConstant(problem.k);
   if (wholeRows && (!flatten || !n))
     return std::nullopt;
-  if (staticRows == 0 || n == 0) // nothing to tile
-    return std::nullopt;
 
   // Where A and B come from.
   int64_t aArg = argumentNumber(op.getLhs()), bArg = argumentNumber(op.getRhs());
@@ -120,7 +118,7 @@ std::optional<Plan> planProduct(KernelOp kernel, MatMulOp op, const CpuTarget &t
 
   Tile tile = chooseTile(target, acc, staticRows, n, /*wideRows=*/k.has_value());
   // A row-major B is read along its rows: few rows of A leave room for wide ones.
-  if (mode == InPlace && staticRows && *staticRows <= 2 && (!n || *n >= 8 * tile.lanes))
+  if (mode == InPlace && staticRows && *staticRows > 0 && *staticRows <= 2 && (!n || *n >= 8 * tile.lanes))
     tile.nv = 8 / *staticRows;
   int64_t nr = tile.nr();
   std::optional<int64_t> panels = n ? std::optional<int64_t>(llvm::divideCeil(*n, nr)) : std::nullopt;
