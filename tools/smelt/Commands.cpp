@@ -55,6 +55,20 @@ void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &
   explain->add_option("--json", why->jsonFile, "write it as JSON to this file too");
   explain->callback([why, &action] { action = [why] { return explainCommand(*why); }; });
 
+  auto ptx = std::make_shared<PtxArgs>();
+  CLI::App *check = app.add_subcommand("ptx-check", "Check PTX and run its kernels on this machine, with no GPU");
+  check->add_option("file", ptx->file, "the PTX")->required();
+  check->add_option("--kernel", ptx->kernel, "the kernel to run; without it the text is checked only");
+  check->add_option("--grid", ptx->grid, "CTAs: X, X,Y or X,Y,Z");
+  check->add_option("--block", ptx->block, "threads of a CTA");
+  check->add_option("--arg", ptx->arguments, "a parameter: i32:5, f32:0.5, f32[64]:iota, zero, random or unwritten");
+  check->add_option("--shared", ptx->sharedBytes, "bytes of dynamic shared memory");
+  check->add_option("--print", ptx->print, "show the first elements of buffer N afterwards");
+  check->add_option("--counters", ptx->counters, "write what was counted to this file, as JSON");
+  check->add_option("--seed", ptx->seed, "warps in a random order, other than 0");
+  check->add_flag("--no-checks", ptx->noChecks, "bounds and alignment only");
+  check->callback([ptx, &action] { action = [ptx] { return ptxCheck(*ptx); }; });
+
   auto file = std::make_shared<std::string>();
   struct Pass {
     const char *name, *help, *extra;

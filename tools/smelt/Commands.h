@@ -30,7 +30,17 @@ struct CompileArgs {
 /// `action`, which returns the exit code.
 void addCommands(CLI::App &app, const char *argv0, std::function<int()> &action);
 
+/// What ptx-check takes.
+struct PtxArgs {
+  std::string file, kernel, grid = "1", block = "32", counters;
+  std::vector<std::string> arguments;
+  std::vector<size_t> print;
+  uint64_t sharedBytes = 0, seed = 0;
+  bool noChecks = false;
+};
+
 int compileCommand(CompileArgs &args);
+int ptxCheck(const PtxArgs &args);
 int explainCommand(CompileArgs &args);
 int runArtifact(const std::string &file, std::vector<std::string> arguments);
 int inspectFile(const std::string &file);
