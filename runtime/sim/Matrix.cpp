@@ -191,6 +191,65 @@ template <typename T> static T decode(u32 bits, Element e) {
   }
 }
 
+/// Both halves of a register as f32.
+template <bool isBfloat> static inline void halves(u32 bits, float &low, float &high) {
+  if constexpr (isBfloat) {
+    low = std::bit_cast<float>(bits << 16), high = std::bit_cast<float>(bits & 0xffff0000u);
+  } else {
+#ifdef __F16C__
+    low = float(std::bit_cast<_Float16>(uint16_t(bits))), high = float(std::bit_cast<_Float16>(uint16_t(bits >> 16)));
+#else
+    low = halfToFloat(uint16_t(bits)), high = halfToFloat(uint16_t(bits >> 16));
+#endif
+  }
+}
+/// m16n8k8 and m16n8k16 of 16-bit numbers with sums in f32, the products that kernels
+/// are made of: the same as `multiply` without its generality.
+template <bool isBfloat, unsigned K> static void multiply16(Warp &w, const Inst &i) {
+  const auto *lists = &w.kernel->fragments[i.extra];
+  for (unsigned list = 0; list < 3; ++list)
+    for (Ref r : lists[list])
+      if (w.checks() && w.definedOf(r) != kAll)
+        return w.failUndefined(i, r, "an operand of a matrix product");
+  alignas(64) float a[16][K], b[K][8], c[16][8];
+  for (unsigned reg = 0; reg < K / 4; ++reg) {
+    const u32 *from = w.lanes<u32>(lists[0][reg]);
+    for (unsigned l = 0; l < kLanes; ++l) {
+      float *to = &a[l / 4 + 8 * (reg % 2)][8 * (reg / 2) + 2 * (l % 4)];
+      halves<isBfloat>(from[l], to[0], to[1]);
+    }
+  }
+  for (unsigned reg = 0; reg < K / 8; ++reg) {
+    const u32 *from = w.lanes<u32>(lists[1][reg]);
+    for (unsigned l = 0; l < kLanes; ++l) {
+      unsigned k = 8 * reg + 2 * (l % 4);
+      halves<isBfloat>(from[l], b[k][l / 4], b[k + 1][l / 4]);
+    }
+  }
+  for (unsigned e = 0; e < 4; ++e) {
+    const float *from = w.lanes<float>(lists[2][e]);
+    for (unsigned l = 0; l < kLanes; ++l)
+      c[l / 4 + 8 * (e / 2)][2 * (l % 4) + e % 2] = from[l];
+  }
+  for (unsigned row = 0; row < 16; ++row) {
+    float sums[8];
+    for (unsigned n = 0; n < 8; ++n)
+      sums[n] = c[row][n];
+    for (unsigned k = 0; k < K; ++k)
+      for (unsigned n = 0; n < 8; ++n)
+        sums[n] += a[row][k] * b[k][n]; // the product is exact
+    for (unsigned n = 0; n < 8; ++n)
+      c[row][n] = sums[n];
+  }
+  for (unsigned e = 0; e < 4; ++e) {
+    float *to = w.lanes<float>(lists[3][e]);
+    for (unsigned l = 0; l < kLanes; ++l)
+      to[l] = c[l / 4 + 8 * (e / 2)][2 * (l % 4) + e % 2];
+    w.define(lists[3][e], kAll);
+  }
+  w.counters().tensorFlops += 2ull * 16 * 8 * K;
+}
+
 template <typename T> static void multiply(Warp &w, const Inst &i) {
   const auto p = std::bit_cast<Product>(i.imm);
   const auto &fragments = w.kernel->fragments;
@@ -284,6 +343,8 @@ static void takeProduct(Builder &b) {
   b.inst.imm = std::bit_cast<int64_t>(p);
   b.inst.isCollective = true;
   b.inst.run = p.c == Element::S32 ? &multiply<int32_t> : bits == 64 ? &multiply<double> : &multiply<float>;
+  if (p.c == Element::F32 && p.a == p.b && bits == 16)
+    b.inst.run = p.a == Element::BF16 ? p.k == 16 ? &multiply16<true, 16> : &multiply16<true, 8> : p.k == 16 ? &multiply16<false, 16> : &multiply16<false, 8>;
 }
 
 std::span<const Form> matrixForms() {

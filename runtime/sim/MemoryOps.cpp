@@ -110,6 +110,18 @@ static u64 addressOf(Warp &w, const Access &a, unsigned lane) {
 static void count(Warp &w, Space space, const u64 *addresses, u32 mask, unsigned bytes) {
   Counters &c = w.counters();
   unsigned lanesOf = unsigned(std::popcount(mask));
+  if (mask == kAll && (space == Space::Global || space == Space::Shared)) { // neighbours, as in most kernels
+    bool isRow = addresses[0] % 32 == 0;
+    for (unsigned l = 1; l < kLanes; ++l)
+      isRow &= addresses[l] == addresses[0] + u64(l) * bytes;
+    if (isRow) {
+      if (space == Space::Global)
+        ++c.globalRequests, c.globalBytes += kLanes * bytes, c.globalSectors += bytes;
+      else
+        ++c.sharedRequests, c.sharedWavefronts += std::max(1u, bytes / 4);
+      return;
+    }
+  }
   if (space == Space::Global) {
     u64 sectors[kLanes * 2];
     unsigned n = 0;
@@ -170,11 +182,59 @@ static void collisionCheck(Warp &w, const Inst &i, const u64 *addresses, const u
                                                       std::to_string(addresses[lanesOf[k]]));
 }
 
+/// A load of 32-bit words of shared memory by lanes that all stand within it; the
+/// usual case, without what the others need. False when it is not one.
+static bool loadWords(Warp &w, const Inst &i, const Access &a) {
+  if (a.space != Space::Shared || a.isGeneric || a.bytes != 4 || !a.hasBase)
+    return false;
+  unsigned total = a.total();
+  const Cta &cta = *w.cta;
+  u64 addresses[kLanes], size = cta.shared.size();
+  bool isPlain = size >= total;
+  eachLane(w.mask, [&](unsigned l) {
+    addresses[l] = addressOf(w, a, l);
+    isPlain &= addresses[l] <= size - total && addresses[l] % total == 0;
+  });
+  if (!isPlain)
+    return false;
+  bool checks = w.checks();
+  u32 inFlight = 0;
+  for (unsigned k = 0; k < a.count; ++k) {
+    u32 defined = 0;
+    eachLane(w.mask, [&](unsigned l) {
+      u32 written;
+      std::memcpy(&written, &cta.sharedWritten[addresses[l] + 4 * k], 4);
+      defined |= u32(written == 0x01010101 || !checks) << l;
+      inFlight |= written & 0x02020202;
+    });
+    if (checks && inFlight)
+      return false; // the slow way tells where
+    if (a.sinks[k])
+      continue;
+    if (a.width[k] != 32)
+      return false;
+    u32 *to = w.lanes<u32>(a.elements[k]);
+    u32 made[kLanes];
+    eachLane(w.mask, [&](unsigned l) { std::memcpy(&made[l], &cta.shared[addresses[l] + 4 * k], 4); });
+    eachLane(w.mask, [&](unsigned l) { to[l] = made[l]; });
+    w.define(a.elements[k], defined);
+  }
+  if (checks)
+    for (u32 m = w.mask; m && !w.stop; m &= m - 1) {
+      unsigned l = unsigned(std::countr_zero(m));
+      raceCheck(w, i, addresses[l], total, false, l);
+    }
+  count(w, Space::Shared, addresses, w.mask, total);
+  return true;
+}
+
 static void load(Warp &w, const Inst &i) {
   const Access &a = w.kernel->accesses[i.extra];
   unsigned total = a.total();
   if (a.hasBase)
     w.needDefined(i, a.base, "an address");
+  if (w.stop || loadWords(w, i, a))
+    return;
   u64 addresses[kLanes];
   u32 defined[8];
   std::fill(defined, defined + a.count, 0);

@@ -302,6 +302,31 @@ static LogicalResult importQLinearConcat(NodeImport &n) {
   return y ? quantizedResult(n, y, 0, n.elem(n.in(2))) : failure();
 }
 
+/// Softmax as the opset in the attribute has it: over one axis from 13 on, over all
+/// dims from it on before.
+static LogicalResult importQLinearSoftmax(NodeImport &n) {
+  auto x = quantizedInput(n, 0);
+  if (failed(x))
+    return failure();
+  int64_t opset = n.i("opset", 13);
+  auto axis = n.axis(n.i("axis", opset < 13 ? 1 : -1), n.rank(*x));
+  if (failed(axis))
+    return failure();
+  SmallVector<int64_t> axes = {*axis};
+  for (int64_t next = *axis + 1; opset < 13 && next < n.rank(*x); ++next)
+    axes.push_back(next);
+  return quantizedResult(n, n.softmax(*x, axes), 3, n.elem(n.in(0)));
+}
+
+/// condition, X, x_scale, x_zero_point, Y, y_scale, y_zero_point, z_scale, z_zero_point.
+static LogicalResult importQLinearWhere(NodeImport &n) {
+  auto x = quantizedInput(n, 1), y = quantizedInput(n, 4);
+  if (failed(x) || failed(y))
+    return failure();
+  Value z = n.select(n.in(0), *x, *y);
+  return z ? quantizedResult(n, z, 7, n.elem(n.in(1))) : failure();
+}
+
 /// A, a_scale, a_zero_point, B, b_scale, b_zero_point, C, y_scale, y_zero_point.
 static LogicalResult importQGemm(NodeImport &n) {
   bool transA = n.i("transA", 0) != 0, transB = n.i("transB", 0) != 0;
@@ -467,6 +492,8 @@ llvm::ArrayRef<OpRow> microsoftOps() {
       {ms, "QLinearAveragePool", 1, 2, 5, importQLinearAveragePool},
       {ms, "QLinearGlobalAveragePool", 1, 2, 5, importQLinearGlobalAveragePool},
       {ms, "QLinearConcat", 1, 1, -1, importQLinearConcat},
+      {ms, "QLinearSoftmax", 1, 2, 5, importQLinearSoftmax},
+      {ms, "QLinearWhere", 1, 9, 9, importQLinearWhere},
       {ms, "NhwcMaxPool", 1, 1, 1, importNhwcMaxPool},
   };
   return rows;

@@ -148,6 +148,11 @@ def run(t):
     t.check("nhwc maxpool", "NhwcMaxPool", [u8(1, 5, 6, 3)], kernel_shape=[2, 2], **ms8)
     t.check("integer to float", "MatMulIntegerToFloat", [u8(3, 4), u8(4, 5), np.float32(0.5), np.float32(0.25),
                                                           np.uint8(128), np.uint8(7), f(5)], **dict(ms, result_types={0: np.float32}))
+    logits = [u8(2, 3, 5), np.float32(1 / 32), np.uint8(120)]
+    for opset, axis in ((13, -1), (13, 1), (12, 1)):
+        t.check(f"qlinear softmax {opset} {axis}", "QLinearSoftmax", [*logits, np.float32(1 / 256), np.uint8(0)], axis=axis, extra={"opset": opset},
+                symbolic=((0, 0), (0, 2)), **ms8)
+    t.check("qlinear where", "QLinearWhere", [t.ints(0, 2, 2, 3).astype(bool), *q8(2, 3), *q8(3), np.float32(0.5), np.uint8(100)], **ms8)
     t.check("qgemm", "QGemm", [*q8(3, 4), *q8(4, 5), t.ints(-99, 99, 5, dtype=np.int32), np.float32(4), np.uint8(99)], **ms8)
     t.refuse("nbits codes", "MatMulNBits", [f(3, 32), u8(5, 2, 8), f(10)], 69, "B that is not a constant", K=32, N=5, bits=4,
              block_size=16, domain="com.microsoft")

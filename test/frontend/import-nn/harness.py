@@ -26,13 +26,13 @@ ELEMENT = {
 }
 
 
-def build(op, inputs, outputs=1, domain="", opset=17, frozen=(), symbolic=(), omitted=(), **attributes):
+def build(op, inputs, outputs=1, domain="", opset=17, frozen=(), symbolic=(), omitted=(), extra=None, **attributes):
     """A model of one node. `inputs` are arrays or None (left out); those in
     `frozen` become initializers; dims (input, dim) in `symbolic` lose their size;
-    outputs in `omitted` are not asked for."""
+    outputs in `omitted` are not asked for; `extra` has attributes named as parameters here."""
     names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
     results = ["" if k in omitted else f"y{k}" for k in range(outputs)]
-    node = helper.make_node(op, names, results, domain=domain, **attributes)
+    node = helper.make_node(op, names, results, domain=domain, **attributes, **(extra or {}))
     graph_inputs, initializers = [], []
     for i, x in enumerate(inputs):
         if x is None:
