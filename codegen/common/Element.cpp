@@ -466,3 +466,13 @@ Value Emitter::gatherNDElement(GatherNDOp op, ArrayRef<Value> index, unsigned la
   at.append(index.begin() + (q - 1), index.end());
   return element(op.getX(), at, lanes, lanes > 1 ? laneDim - (q - 1) + batch + tuple : -1);
 }
+
+bool smelt::codegen::isElementwiseComputable(KernelOp kernel) {
+  return llvm::all_of(kernel.getBody().front(), [](Operation &op) {
+    if (auto constant = dyn_cast<ConstantOp>(op))
+      return getSplatValue(constant.getResult()).has_value();
+    return isa<ScalarBodyInterface, FromExprsOp, IotaOp, ReshapeOp, RebindOp, TransposeOp, BroadcastOp, SliceOp,
+               ConcatOp, PadOp, TileOp, GatherOp, GatherElementsOp, GatherNDOp, ReduceOp, ArgReduceOp, MatMulOp, ConvOp,
+               ConvTransposeOp, PoolOp, ArgPoolOp, ResizeOp, YieldOp>(op);
+  });
+}

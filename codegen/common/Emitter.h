@@ -159,6 +159,9 @@ private:
   llvm::DenseMap<int64_t, mlir::Value> constants;
 };
 
+/// True when the element emitter knows every op of the body.
+bool isElementwiseComputable(KernelOp kernel);
+
 } // namespace smelt::codegen
 
 #endif // SMELT_CODEGEN_COMMON_EMITTER_H

@@ -127,16 +127,6 @@ Value vectorReduce(Emitter &e, ReduceKind kind, bool isUnsigned, Type carried, V
   })[0];
 }
 
-bool isElementwiseComputable(KernelOp kernel) {
-  return llvm::all_of(kernel.getBody().front(), [](Operation &op) {
-    if (auto constant = dyn_cast<ConstantOp>(op))
-      return getSplatValue(constant.getResult()).has_value();
-    return isa<ScalarBodyInterface, FromExprsOp, IotaOp, ReshapeOp, RebindOp, TransposeOp, BroadcastOp, SliceOp,
-               ConcatOp, PadOp, TileOp, GatherOp, GatherElementsOp, GatherNDOp, ReduceOp, ArgReduceOp, MatMulOp, ConvOp,
-               ConvTransposeOp, PoolOp, ArgPoolOp, ResizeOp, YieldOp>(op);
-  });
-}
-
 int64_t elementCost(KernelOp kernel) {
   int64_t cost = 0;
   for (Operation &op : kernel.getBody().front()) {

@@ -29,8 +29,6 @@ void vectorLoop(Emitter &e, mlir::Value from, mlir::Value to, unsigned lanes,
 mlir::Value vectorReduce(Emitter &e, ReduceKind kind, bool isUnsigned, mlir::Type carried, mlir::Value length,
                          unsigned lanes, llvm::function_ref<mlir::Value(mlir::Value i, unsigned lanes)> element);
 
-/// True when the element emitter knows every op of the body.
-bool isElementwiseComputable(KernelOp kernel);
 
 /// Relative cost of one element of the kernel's results (1 is an addition);
 /// loops inside (contractions, windows) count as 1000.
