@@ -72,13 +72,23 @@ static Buffer bufferOf(Emitter &e, KernelOp kernel, unsigned index, Type type, V
   return buffer;
 }
 
-FailureOr<KernelLaunch> emitKernelFunction(ModuleOp module, KernelOp kernel, StringRef name, const NvTarget &target) {
-  auto type = cast<RankedTensorType>(kernel.getResultTypes()[0]);
+std::optional<KernelLaunch> planElements(KernelOp kernel) {
+  if (!isElementwiseComputable(kernel) || kernel.getNumResults() == 0)
+    return std::nullopt;
+  SmallVector<AffineExpr> dims = getDims(kernel.getResultTypes()[0]);
   for (Type other : kernel.getResultTypes())
-    if (getDims(other) != getDims(type))
-      return kernel.emitOpError() << "has results of other sizes: no family of " << target.cpu << " takes it";
-  if (!isElementwiseComputable(kernel))
-    return kernel.emitOpError() << "has an op that no family of " << target.cpu << " computes";
+    if (getDims(other) != ArrayRef(dims))
+      return std::nullopt;
+  AffineExpr count = getAffineConstantExpr(1, kernel.getContext());
+  for (AffineExpr dim : dims)
+    count = count * dim;
+  return KernelLaunch{count.ceilDiv(kBlock), kBlock};
+}
+
+FailureOr<KernelLaunch> emitKernelFunction(ModuleOp module, KernelOp kernel, StringRef name, const NvTarget &target) {
+  std::optional<KernelLaunch> launch = planElements(kernel);
+  if (!launch)
+    return kernel.emitOpError() << "no kernel family of " << target.cpu << " can compute it";
   MLIRContext *context = module.getContext();
   context->loadDialect<NVVM::NVVMDialect>();
   Location loc = kernel.getLoc();
@@ -130,10 +140,7 @@ FailureOr<KernelLaunch> emitKernelFunction(ModuleOp module, KernelOp kernel, Str
   copy.erase();
   for (Value placeholder : placeholders)
     placeholder.getDefiningOp()->erase();
-  AffineExpr count = getAffineConstantExpr(1, context);
-  for (AffineExpr dim : getDims(type))
-    count = count * dim;
-  return KernelLaunch{count.ceilDiv(kBlock), kBlock};
+  return *launch;
 }
 
 static void buildLoweringPipeline(OpPassManager &pm) {

@@ -20,6 +20,11 @@ struct KernelLaunch {
   unsigned block = 0;    // threads of a CTA
 };
 
+/// The family of kernels of one thread an element: the fallback of all others.
+inline constexpr llvm::StringLiteral kElementFamily = "element";
+/// Its launch of this kernel; nothing where it does not compute the body.
+std::optional<KernelLaunch> planElements(KernelOp kernel);
+
 /// Appends the kernel to `module` as a function of scf, arith, math and
 /// llvm.load/store. A kernel with an op that no family has is an error at the op.
 mlir::FailureOr<KernelLaunch> emitKernelFunction(mlir::ModuleOp module, KernelOp kernel, llvm::StringRef name, const NvTarget &target);

@@ -10,7 +10,7 @@
 // Tested by test/runtime/sim/AluTest.cpp.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/sim/Lanes.h"
+#include "runtime/sim/Arithmetic.h"
 #include <cfenv>
 #include <cmath>
 #include <limits>
@@ -52,73 +52,26 @@ uint16_t floatToBfloat(float value) {
   return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-//--- flushing and saturation
-static inline float flush(float v) { return std::fabs(v) < std::numeric_limits<float>::min() ? std::copysign(0.0f, v) : v; }
-static inline float saturate(float v) { return !(v > 0) ? 0.0f : v > 1 ? 1.0f : v; }
-
-namespace {
-/// The host's rounding mode while an instruction runs.
-class Rounding {
-public:
-  explicit Rounding(int mode) : isOther(mode != FE_TONEAREST) {
-    if (isOther)
-      fesetround(mode);
-  }
-  ~Rounding() {
-    if (isOther)
-      fesetround(FE_TONEAREST);
-  }
-
-private:
-  bool isOther;
-};
-int roundingOf(std::string_view word) {
-  return word == ".rz" ? FE_TOWARDZERO : word == ".rm" ? FE_DOWNWARD : word == ".rp" ? FE_UPWARD : FE_TONEAREST;
-}
-enum Flag : u32 { Ftz = 1, Sat = 2, Nan = 4, Relu = 8 };
-} // namespace
-
-/// f32 and f64 with a rounding mode in `imm`; flags in `extra`.
-template <typename T, auto F, unsigned sources> static void roundedHandler(Warp &w, const Inst &i) {
-  Rounding rounding(int(i.imm));
-  const T *a = w.lanes<T>(i.a), *b = w.lanes<T>(i.b), *c = w.lanes<T>(i.c);
-  auto one = [&](unsigned l) {
-    if constexpr (sources == 1) return F(a[l]);
-    else if constexpr (sources == 2) return F(a[l], b[l]);
-    else return F(a[l], b[l], c[l]);
-  };
-  if constexpr (sizeof(T) == 4) {
-    auto flushed = [&](unsigned l) {
-      if constexpr (sources == 1) return F(flush(a[l]));
-      else if constexpr (sources == 2) return F(flush(a[l]), flush(b[l]));
-      else return F(flush(a[l]), flush(b[l]), flush(c[l]));
-    };
-    switch (i.extra & (Ftz | Sat)) {
-    case 0: storeLanes<T>(w, i.d, one); break;
-    case Ftz: storeLanes<T>(w, i.d, [&](unsigned l) { return flush(flushed(l)); }); break;
-    case Sat: storeLanes<T>(w, i.d, [&](unsigned l) { return saturate(one(l)); }); break;
-    default: storeLanes<T>(w, i.d, [&](unsigned l) { return saturate(flush(flushed(l))); });
-    }
-  } else {
-    storeLanes<T>(w, i.d, one);
-  }
-  u32 defined = w.definedOf(i.a);
-  if constexpr (sources > 1) defined &= w.definedOf(i.b);
-  if constexpr (sources > 2) defined &= w.definedOf(i.c);
-  w.define(i.d, defined);
+/// f32 and f64, to nearest; flags in `extra`.
+template <typename T, auto F, unsigned sources> static void nearest(Warp &w, const Inst &i) {
+  arithmetic<T, F, sources>(w, i);
 }
 
 /// Words: the rounding, .ftz, .sat and the type.
-template <auto F, unsigned sources> static void rounded(Builder &b) {
+template <auto F, unsigned sources, Directed op> static void rounded(Builder &b) {
   Type t = Type::of(b.word(3));
   if (!b.want(1 + sources))
     return;
   b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t);
   if (sources > 1) b.inst.b = b.src(2, t);
   if (sources > 2) b.inst.c = b.src(3, t);
-  b.inst.imm = roundingOf(b.word(0));
   b.inst.extra = (b.has(".ftz") ? Ftz : 0) | (b.has(".sat") ? Sat : 0);
-  b.inst.run = t.width == 64 ? &roundedHandler<double, F, sources> : &roundedHandler<float, F, sources>;
+  if (std::string_view mode = b.word(0); !mode.empty() && mode != ".rn") {
+    b.inst.imm = mode == ".rz" ? FE_TOWARDZERO : mode == ".rm" ? FE_DOWNWARD : FE_UPWARD;
+    b.inst.run = directedHandler(op, t.width == 64);
+  } else {
+    b.inst.run = t.width == 64 ? &nearest<double, F, sources> : &nearest<float, F, sources>;
+  }
 }
 constexpr auto addOf = [](auto a, auto b) { return a + b; };
 constexpr auto subOf = [](auto a, auto b) { return a - b; };
@@ -226,8 +179,7 @@ template <auto F32, auto F64> static void signOf(Builder &b) {
     return;
   b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t);
   b.inst.extra = b.has(".ftz") ? Ftz : 0;
-  b.inst.imm = FE_TONEAREST;
-  b.inst.run = t.width == 64 ? &roundedHandler<double, F64, 1> : &roundedHandler<float, F32, 1>;
+  b.inst.run = t.width == 64 ? &nearest<double, F64, 1> : &nearest<float, F32, 1>;
 }
 static void negate(Builder &b) { signOf<[](float a) { return -a; }, [](double a) { return -a; }>(b); }
 static void absolute(Builder &b) { signOf<[](float a) { return std::fabs(a); }, [](double a) { return std::fabs(a); }>(b); }
@@ -248,14 +200,13 @@ template <bool isMax> static void minMax(Builder &b) { // words: .ftz, .NaN, typ
   if (!b.want(3))
     return;
   b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t), b.inst.b = b.src(2, t);
-  b.inst.imm = FE_TONEAREST;
   b.inst.extra = b.has(".ftz") ? Ftz : 0;
   bool nan = b.has(".NaN");
   if (t.width == 64)
-    b.inst.run = &roundedHandler<double, [](double x, double y) { return extreme<double, isMax, false>(x, y); }, 2>;
+    b.inst.run = &nearest<double, [](double x, double y) { return extreme<double, isMax, false>(x, y); }, 2>;
   else
-    b.inst.run = nan ? &roundedHandler<float, [](float x, float y) { return extreme<float, isMax, true>(x, y); }, 2>
-                     : &roundedHandler<float, [](float x, float y) { return extreme<float, isMax, false>(x, y); }, 2>;
+    b.inst.run = nan ? &nearest<float, [](float x, float y) { return extreme<float, isMax, true>(x, y); }, 2>
+                     : &nearest<float, [](float x, float y) { return extreme<float, isMax, false>(x, y); }, 2>;
 }
 static void copySign(Builder &b) {
   Type t = Type::of(b.word(0));
@@ -271,9 +222,8 @@ template <auto F> static void approximate(Builder &b) {
   if (!b.want(2))
     return;
   b.inst.d = b.dst(0, 32), b.inst.a = b.src(1, {'f', 32});
-  b.inst.imm = FE_TONEAREST;
   b.inst.extra = b.has(".ftz") ? Ftz : 0;
-  b.inst.run = &roundedHandler<float, [](float a) { return float(F(double(a))); }, 1>;
+  b.inst.run = &nearest<float, [](float a) { return float(F(double(a))); }, 1>;
 }
 constexpr auto exp2Of = [](double a) { return std::exp2(a); };
 constexpr auto log2Of = [](double a) { return std::log2(a); };
@@ -287,9 +237,8 @@ static void divideApproximately(Builder &b) {
   if (!b.want(3))
     return;
   b.inst.d = b.dst(0, 32), b.inst.a = b.src(1, {'f', 32}), b.inst.b = b.src(2, {'f', 32});
-  b.inst.imm = FE_TONEAREST;
   b.inst.extra = b.has(".ftz") ? Ftz : 0;
-  b.inst.run = &roundedHandler<float, divOf, 2>;
+  b.inst.run = &nearest<float, divOf, 2>;
 }
 
 //--- comparisons; the unordered ones hold where either is a NaN
@@ -336,21 +285,21 @@ static void testProperty(Builder &b) {
 
 std::span<const Form> floatForms() {
   static const Form forms[] = {
-      {"add{.rn|.rz|.rm|.rp}{.ftz}{.sat}(.f32)", rounded<addOf, 2>},
-      {"sub{.rn|.rz|.rm|.rp}{.ftz}{.sat}(.f32)", rounded<subOf, 2>},
-      {"mul{.rn|.rz|.rm|.rp}{.ftz}{.sat}(.f32)", rounded<mulOf, 2>},
-      {"fma(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<fmaOf, 3>},
-      {"mad(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<fmaOf, 3>},
-      {"div(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<divOf, 2>},
-      {"rcp(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<rcpOf, 1>},
-      {"sqrt(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<sqrtOf, 1>},
-      {"add{.rn|.rz|.rm|.rp}{.none}{.none}(.f64)", rounded<addOf, 2>},
-      {"sub{.rn|.rz|.rm|.rp}{.none}{.none}(.f64)", rounded<subOf, 2>},
-      {"mul{.rn|.rz|.rm|.rp}{.none}{.none}(.f64)", rounded<mulOf, 2>},
-      {"fma(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<fmaOf, 3>},
-      {"div(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<divOf, 2>},
-      {"rcp(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<rcpOf, 1>},
-      {"sqrt(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<sqrtOf, 1>},
+      {"add{.rn|.rz|.rm|.rp}{.ftz}{.sat}(.f32)", rounded<addOf, 2, Directed::Add>},
+      {"sub{.rn|.rz|.rm|.rp}{.ftz}{.sat}(.f32)", rounded<subOf, 2, Directed::Sub>},
+      {"mul{.rn|.rz|.rm|.rp}{.ftz}{.sat}(.f32)", rounded<mulOf, 2, Directed::Mul>},
+      {"fma(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<fmaOf, 3, Directed::Fma>},
+      {"mad(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<fmaOf, 3, Directed::Fma>},
+      {"div(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<divOf, 2, Directed::Div>},
+      {"rcp(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<rcpOf, 1, Directed::Rcp>},
+      {"sqrt(.rn|.rz|.rm|.rp){.ftz}{.sat}(.f32)", rounded<sqrtOf, 1, Directed::Sqrt>},
+      {"add{.rn|.rz|.rm|.rp}{.none}{.none}(.f64)", rounded<addOf, 2, Directed::Add>},
+      {"sub{.rn|.rz|.rm|.rp}{.none}{.none}(.f64)", rounded<subOf, 2, Directed::Sub>},
+      {"mul{.rn|.rz|.rm|.rp}{.none}{.none}(.f64)", rounded<mulOf, 2, Directed::Mul>},
+      {"fma(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<fmaOf, 3, Directed::Fma>},
+      {"div(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<divOf, 2, Directed::Div>},
+      {"rcp(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<rcpOf, 1, Directed::Rcp>},
+      {"sqrt(.rn|.rz|.rm|.rp){.none}{.none}(.f64)", rounded<sqrtOf, 1, Directed::Sqrt>},
       {"add{.rn}{.sat}(.f16|.f16x2|.bf16|.bf16x2)", narrowAt<add16, 2, 2>},
       {"sub{.rn}{.sat}(.f16|.f16x2|.bf16|.bf16x2)", narrowAt<sub16, 2, 2>},
       {"mul{.rn}{.sat}(.f16|.f16x2|.bf16|.bf16x2)", narrowAt<mul16, 2, 2>},

@@ -8,6 +8,9 @@
 #include "codegen/artifact/Artifact.h"
 #include "mlir/IR/Verifier.h"
 #include "codegen/cpu/Model.h"
+#include "codegen/nvptx/Lower.h"
+#include "codegen/nvptx/Model.h"
+#include "dialects/smelt/KernelInfo.h"
 #include "passes/Pipeline.h"
 #include "tools/common/Cache.h"
 #include "tools/common/Manifest.h"
@@ -65,7 +68,12 @@ private:
   std::set<std::string> weaknesses;
   std::unique_ptr<MLIRContext> context;
   OwningOpRef<ModuleOp> module;
-  std::unique_ptr<codegen::cpu::CpuModel> target;
+  int findTarget();
+  int printPtx();
+
+  std::unique_ptr<TargetModel> target;
+  std::optional<codegen::cpu::CpuTarget> cpu; // one of these
+  std::optional<codegen::nvptx::NvTarget> gpu;
   std::string modelHash;
   int phase = 0;
 };
@@ -159,12 +167,52 @@ int Compilation::keepKernel(size_t number, StringRef ir, StringRef object) {
   return dump("k" + std::to_string(number) + ".o", [&](llvm::raw_ostream &os) { os << object; });
 }
 
-int Compilation::run() {
+/// Artifacts are for CPUs so far; a GPU has the text of its kernels, and what leads to it.
+int Compilation::findTarget() {
   std::string error;
-  FailureOr<codegen::cpu::CpuTarget> cpu = codegen::cpu::getTarget(options.target, error);
-  if (failed(cpu))
+  if (StringRef(options.target).starts_with("cuda:")) {
+    FailureOr<codegen::nvptx::NvTarget> found = codegen::nvptx::getTarget(options.target, error);
+    if (failed(found))
+      return fail(64, error);
+    constexpr EmitKind possible[] = {EmitKind::Explain, EmitKind::Mlir, EmitKind::Kernels, EmitKind::Ptx};
+    if (!llvm::is_contained(possible, options.emit))
+      return fail(69, "target '" + options.target + "': there is no artifact for it; --emit=ptx prints its kernels");
+    gpu = *found;
+    target = std::make_unique<codegen::nvptx::NvModel>(*gpu);
+    return 0;
+  }
+  FailureOr<codegen::cpu::CpuTarget> found = codegen::cpu::getTarget(options.target, error);
+  if (failed(found))
     return fail(64, error);
+  if (options.emit == EmitKind::Ptx)
+    return fail(64, "--emit=ptx wants a target like cuda:sm_80");
+  cpu = *found;
   target = std::make_unique<codegen::cpu::CpuModel>(*cpu);
+  return 0;
+}
+
+/// --emit=ptx: one PTX module with every distinct kernel.
+int Compilation::printPtx() {
+  step("codegen");
+  OwningOpRef<ModuleOp> code = ModuleOp::create(module->getLoc());
+  std::map<std::string, std::string> names; // by the kernel's key
+  bool isGood = true;
+  module->walk([&](KernelOp kernel) {
+    auto [it, isNew] = names.try_emplace(getKernelKey(kernel), "smelt_k" + std::to_string(names.size()));
+    if (isNew)
+      isGood &= succeeded(codegen::nvptx::emitKernelFunction(*code, kernel, it->second, *gpu));
+  });
+  if (!isGood)
+    return internal("codegen");
+  FailureOr<std::string> text = codegen::nvptx::emitPtx(*code, *gpu);
+  if (failed(text)) // a function that the chip has no instructions for
+    return 69;
+  return writeText([&](llvm::raw_ostream &os) { os << *text; });
+}
+
+int Compilation::run() {
+  if (int code = findTarget())
+    return code;
 
   step("read");
   std::vector<onnx::Error> errors;
@@ -210,6 +258,8 @@ int Compilation::run() {
     return 0;
   if (options.emit == EmitKind::Kernels)
     return writeText([&](llvm::raw_ostream &os) { module->print(os, printingFlags()); });
+  if (options.emit == EmitKind::Ptx)
+    return printPtx();
 
   step("program");
   FailureOr<HostProgram> program = buildHostProgram(*module);
@@ -276,6 +326,7 @@ int Compilation::run() {
                             : std::vector<std::string>{"aarch64-linux-gnu-gcc"};
   link.name = artifact.name;
   link.usesHostOps = program->usesHostOps;
+  std::string error;
   if (!codegen::linkFile(*objects, link, error))
     return fail(73, error);
   return options.emit == EmitKind::Object ? writeHeader(artifact.name) : 0;

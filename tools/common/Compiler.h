@@ -19,7 +19,7 @@
 namespace smelt {
 
 /// Explain stops after scheduling and writes nothing.
-enum class EmitKind { Explain, Executable, SharedLibrary, Object, Mlir, Kernels, Host, Llvm, Assembly };
+enum class EmitKind { Explain, Executable, SharedLibrary, Object, Mlir, Kernels, Host, Llvm, Assembly, Ptx };
 
 struct CompileOptions {
   std::string input, output;

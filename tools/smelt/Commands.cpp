@@ -21,7 +21,7 @@ static std::string libraryDir(const char *argv0) {
 static void addModelOptions(CLI::App *command, CompileArgs &args) {
   command->add_option("model", args.options.input, "the model: .onnx")->required();
   command->add_option("-O", args.options.optLevel, "0 one op per kernel, 1 fusion, 2 (default) channels-last layout too");
-  command->add_option("--target", args.options.target, "native, x86-64-v3, x86-64-v4, aarch64");
+  command->add_option("--target", args.options.target, "native, x86-64-v3, x86-64-v4, aarch64; cuda:sm_80 and the like for --emit=ptx");
   command->add_option("--shapes", args.shapes, "INPUT:DIMS, x:1x3x224x224 or x:1..8x3x?x_, all:?");
   command->add_option("--trust-root", args.options.trustRoot, "a further folder external data may lie in");
   command->add_option("--threads", args.options.threads, "threads the compiler uses");
@@ -38,7 +38,7 @@ void smelt::addCommands(CLI::App &app, const char *argv0, std::function<int()> &
   CLI::App *compile = app.add_subcommand("compile", "Compile a model to an executable, a library or an object");
   addModelOptions(compile, *args);
   compile->add_option("-o", args->options.output, "output: FILE is an executable, FILE.so a library, FILE.o an object");
-  compile->add_option("--emit", args->emit, "exe, lib, obj, or text: mlir, kernels, host, llvm, asm");
+  compile->add_option("--emit", args->emit, "exe, lib, obj, or text: mlir, kernels, host, llvm, asm, ptx");
   compile->add_option("--dump-phases-to", args->options.dumpDir, "a folder for one numbered file per phase");
   compile->add_flag("--save-temps", args->saveTemps, "keep each phase's IR and each kernel's LLVM IR and object in OUTPUT.temps");
   compile->add_flag("--strict", args->options.strict, "fail (exit 69) if a limit or a kernel's form costs speed");

@@ -77,11 +77,11 @@ int smelt::compileCommand(CompileArgs &args) {
   static const std::map<std::string, EmitKind> kinds = {
       {"exe", EmitKind::Executable}, {"lib", EmitKind::SharedLibrary}, {"obj", EmitKind::Object},
       {"mlir", EmitKind::Mlir},      {"kernels", EmitKind::Kernels},   {"host", EmitKind::Host},
-      {"llvm", EmitKind::Llvm},      {"asm", EmitKind::Assembly}};
+      {"llvm", EmitKind::Llvm},      {"asm", EmitKind::Assembly},      {"ptx", EmitKind::Ptx}};
   if (!args.emit.empty()) {
     auto kind = kinds.find(args.emit);
     if (kind == kinds.end())
-      return usageError("--emit knows exe, lib, obj, mlir, kernels, host, llvm and asm, not '" + args.emit + "'");
+      return usageError("--emit knows exe, lib, obj, mlir, kernels, host, llvm, asm and ptx, not '" + args.emit + "'");
     options.emit = kind->second;
   } else {
     options.emit = output.ends_with(".so") ? EmitKind::SharedLibrary

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "test/runtime/sim/SimTest.h"
 #include <cmath>
+#include <ostream>
 
 namespace smelt::sim {
 namespace {
@@ -55,6 +56,7 @@ struct Shape {
   unsigned m, k, bits; // of an element of A and B
   char kind;           // h f16, b bf16, t tf32, s s8, u u8, d f64
 };
+void PrintTo(const Shape &s, std::ostream *out) { *out << s.name << '.' << s.types; }
 class Products : public testing::TestWithParam<Shape> {};
 
 uint32_t encode(int v, char kind) {

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "test/runtime/sim/SimTest.h"
+#include <ostream>
 
 namespace smelt::sim {
 namespace {
@@ -52,6 +53,7 @@ struct Case {
   const char *body, *message;
   int exitCode;
 };
+void PrintTo(const Case &c, std::ostream *out) { *out << c.body; }
 class Defects : public testing::TestWithParam<Case> {};
 TEST_P(Defects, AreNamedWithTheirPlace) {
   const Case &c = GetParam();
