@@ -41,7 +41,7 @@ using namespace mlir;
 namespace smelt::codegen::nvptx {
 
 static constexpr unsigned kBlock = 256;
-static constexpr unsigned kGlobal = 1; // the address space
+static constexpr unsigned kGlobal = 1;                           // the address space
 static constexpr llvm::StringLiteral kBlockName = "smelt.block"; // threads of a CTA, on the function
 
 static void initializeTarget() {
@@ -93,7 +93,8 @@ FailureOr<KernelLaunch> emitKernelFunction(ModuleOp module, KernelOp kernel, Str
   context->loadDialect<NVVM::NVVMDialect>();
   Location loc = kernel.getLoc();
   OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
-  Type global = LLVM::LLVMPointerType::get(context, kGlobal), pointer = LLVM::LLVMPointerType::get(context), i64 = b.getI64Type();
+  Type global = LLVM::LLVMPointerType::get(context, kGlobal), pointer = LLVM::LLVMPointerType::get(context),
+       i64 = b.getI64Type();
   SmallVector<int64_t> symbolIds = getKernelSymbols(kernel);
   unsigned buffers = kernel.getNumOperands() + kernel.getNumResults();
   SmallVector<Type> types(buffers + 1, global);
@@ -115,7 +116,9 @@ FailureOr<KernelLaunch> emitKernelFunction(ModuleOp module, KernelOp kernel, Str
   Emitter e(body, loc);
   for (auto [i, id] : llvm::enumerate(symbolIds))
     e.symbols[id] = entry->getArgument(buffers + 1 + i);
-  auto generic = [&](unsigned i) -> Value { return LLVM::AddrSpaceCastOp::create(e.b, loc, pointer, entry->getArgument(i)); };
+  auto generic = [&](unsigned i) -> Value {
+    return LLVM::AddrSpaceCastOp::create(e.b, loc, pointer, entry->getArgument(i));
+  };
   e.statusPointer = generic(buffers);
   for (auto [i, arg] : llvm::enumerate(copy.getBody().getArguments()))
     e.setBuffer(arg, bufferOf(e, copy, i, arg.getType(), generic(i)));
@@ -184,7 +187,8 @@ FailureOr<std::string> emitPtx(ModuleOp module, const NvTarget &target) {
     if (auto block = dyn_cast_or_null<IntegerAttr>(function->removeAttr(kBlockName))) { // NVVM's, which want this op
       Builder b(module.getContext());
       function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
-      function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), b.getDenseI32ArrayAttr({int32_t(block.getInt()), 1, 1}));
+      function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                        b.getDenseI32ArrayAttr({int32_t(block.getInt()), 1, 1}));
     }
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);

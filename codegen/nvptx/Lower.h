@@ -27,7 +27,8 @@ std::optional<KernelLaunch> planElements(KernelOp kernel);
 
 /// Appends the kernel to `module` as a function of scf, arith, math and
 /// llvm.load/store. A kernel with an op that no family has is an error at the op.
-mlir::FailureOr<KernelLaunch> emitKernelFunction(mlir::ModuleOp module, KernelOp kernel, llvm::StringRef name, const NvTarget &target);
+mlir::FailureOr<KernelLaunch> emitKernelFunction(mlir::ModuleOp module, KernelOp kernel, llvm::StringRef name,
+                                                 const NvTarget &target);
 
 /// Lowers and optimizes a module of kernel functions, and prints its PTX. What the
 /// target has no instruction for is an error, never LLVM's abort.

@@ -44,7 +44,8 @@ LogicalResult NvModel::schedule(KernelOp kernel) const {
   }
   MLIRContext *context = kernel.getContext();
   Builder b(context);
-  NamedAttribute params[] = {b.getNamedAttr("block", b.getI64IntegerAttr(launch->block)), b.getNamedAttr("grid", DimsAttr::get(context, launch->grid)),
+  NamedAttribute params[] = {b.getNamedAttr("block", b.getI64IntegerAttr(launch->block)),
+                             b.getNamedAttr("grid", DimsAttr::get(context, launch->grid)),
                              b.getNamedAttr("scratch", DimsAttr::get(context, getAffineConstantExpr(0, context)))};
   kernel.setScheduleAttr(ScheduleAttr::get(context, kElementFamily, b.getDictionaryAttr(params)));
   return success();

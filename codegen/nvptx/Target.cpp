@@ -11,7 +11,8 @@ using namespace mlir;
 namespace smelt::codegen::nvptx {
 
 FailureOr<NvTarget> getTarget(StringRef name, std::string &error) {
-  constexpr std::pair<StringLiteral, unsigned> known[] = {{"sm_75", 75}, {"sm_80", 80}, {"sm_86", 86}, {"sm_89", 89}, {"sm_90", 90}, {"sm_90a", 90}};
+  constexpr std::pair<StringLiteral, unsigned> known[] = {{"sm_75", 75}, {"sm_80", 80}, {"sm_86", 86},
+                                                          {"sm_89", 89}, {"sm_90", 90}, {"sm_90a", 90}};
   StringRef chip = name;
   if (chip.consume_front("cuda:"))
     for (auto [cpu, sm] : known)

@@ -56,7 +56,8 @@ int pairwiseCoupling(HostOpCall &call) {
     return code;
   int64_t n = out.rank == 2 ? out.dims[1] : 0, rows = out.rank == 2 ? out.dims[0] : 0, pairs = n * (n - 1) / 2;
   constexpr int64_t most = 1024;
-  if (n < 2 || n > most || x.rank != 2 || x.dims[0] != rows || x.dims[1] != pairs || x.dtype != DType::F32 || out.dtype != DType::F32)
+  if (n < 2 || n > most || x.rank != 2 || x.dims[0] != rows || x.dims[1] != pairs || x.dtype != DType::F32 ||
+      out.dtype != DType::F32)
     return SMELT_HOST_FAIL(call, SMELT_BAD_DATA, "probabilities of every pair of 2 to %lld classes are wanted, in f32",
                            static_cast<long long>(most));
   Vec<double> work;

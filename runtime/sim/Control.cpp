@@ -40,7 +40,8 @@ static void branchIndexed(Builder &b) {
     const u32 *index = w.lanes<u32>(i.a);
     eachLane(w.mask, [&](unsigned l) {
       if (index[l] >= targets.size() && !w.stop)
-        w.fail(i, Finding::OutOfBounds, l, "a branch to label " + std::to_string(index[l]) + " of " + std::to_string(targets.size()));
+        w.fail(i, Finding::OutOfBounds, l,
+               "a branch to label " + std::to_string(index[l]) + " of " + std::to_string(targets.size()));
     });
     while (left && !w.stop) {
       u32 first = index[std::countr_zero(left)], together = 0;
@@ -61,7 +62,9 @@ static void leave(Builder &b) {
   b.inst.run = [](Warp &w, const Inst &) { w.exitLanes(w.mask); };
 }
 static void trap(Builder &b) {
-  b.inst.run = [](Warp &w, const Inst &i) { w.fail(i, Finding::Trap, unsigned(std::countr_zero(w.mask)), "the kernel trapped"); };
+  b.inst.run = [](Warp &w, const Inst &i) {
+    w.fail(i, Finding::Trap, unsigned(std::countr_zero(w.mask)), "the kernel trapped");
+  };
 }
 static void doNothing(Builder &b) {
   b.inst.run = [](Warp &, const Inst &) {};
@@ -93,8 +96,9 @@ static void arrive(Warp &w, const Inst &i) {
     barrier.sum = 0, barrier.all = true, barrier.any = false;
     barrier.joined = {};
   } else if (barrier.expected != expected) {
-    return w.fail(i, Finding::Barrier, 0, "barrier " + std::to_string(id) + " is waited for with " + std::to_string(expected) + " threads, by others with " +
-                                              std::to_string(barrier.expected));
+    return w.fail(i, Finding::Barrier, 0,
+                  "barrier " + std::to_string(id) + " is waited for with " + std::to_string(expected) +
+                      " threads, by others with " + std::to_string(barrier.expected));
   }
   ++w.counters().barriers;
   barrier.arrived += kLanes;
@@ -110,8 +114,9 @@ static void arrive(Warp &w, const Inst &i) {
   w.barrierId = id;
   w.barrierGeneration = barrier.generation;
   if (barrier.arrived > barrier.expected)
-    return w.fail(i, Finding::Barrier, 0, "barrier " + std::to_string(id) + " expects " + std::to_string(barrier.expected) + " threads, " +
-                                              std::to_string(barrier.arrived) + " arrived");
+    return w.fail(i, Finding::Barrier, 0,
+                  "barrier " + std::to_string(id) + " expects " + std::to_string(barrier.expected) + " threads, " +
+                      std::to_string(barrier.arrived) + " arrived");
   if (barrier.arrived == barrier.expected) {
     u32 *results = barrier.results[barrier.generation % 2];
     results[0] = barrier.sum, results[1] = barrier.all, results[2] = barrier.any;
@@ -156,7 +161,8 @@ template <BarrierKind kind> static void takeBarrier(Builder &b) {
   if (b.operands() > first + 1 + isRed) {
     b.inst.imm = int64_t(b.immediate(first + 1, 1024));
     if (b.inst.imm % kLanes != 0 || b.inst.imm == 0)
-      b.fail(b.operand(first + 1), std::to_string(b.inst.imm) + " threads, want a multiple of " + std::to_string(kLanes));
+      b.fail(b.operand(first + 1),
+             std::to_string(b.inst.imm) + " threads, want a multiple of " + std::to_string(kLanes));
   }
   if (isRed) {
     b.inst.q = b.srcPredicate(b.operand(b.operands() - 1), b.inst.qNegated);

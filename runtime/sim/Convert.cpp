@@ -89,9 +89,11 @@ static u64 roundTo(double v, unsigned fractionBits, unsigned exponentBits, Mode 
     drop += unsigned(std::min(64, 1 - bias - exponent));
   u64 kept = drop >= 64 ? 0 : fraction >> drop, rest = drop >= 64 ? fraction : fraction & ((u64(1) << drop) - 1);
   u64 half = drop == 0 || drop > 63 ? 0 : u64(1) << (drop - 1);
-  bool isUp = rest != 0 && (mode == Nearest ? drop <= 63 && (rest > half || (rest == half && (kept & 1)))
+  bool isUp = rest != 0 && (mode == Nearest       ? drop <= 63 && (rest > half || (rest == half && (kept & 1)))
                             : mode == NearestAway ? drop <= 63 && rest >= half
-                            : mode == Up ? !sign : mode == Down ? bool(sign) : false);
+                            : mode == Up          ? !sign
+                            : mode == Down        ? bool(sign)
+                                                  : false);
   kept += isUp;
   u64 result = exponent < 1 - bias ? kept : kept + (u64(exponent + bias - 1) << fractionBits);
   if (result >= infinity) {
@@ -113,7 +115,8 @@ static u64 toFloat8(double v, bool isE4M3) {
   return roundTo(v, isE4M3 ? 3 : 2, isE4M3 ? 4 : 5, Nearest);
 }
 static double fromFloat8(u32 bits, bool isE4M3) {
-  unsigned fractionBits = isE4M3 ? 3 : 2, exponent = (bits & 0x7f) >> fractionBits, fraction = bits & ((1u << fractionBits) - 1);
+  unsigned fractionBits = isE4M3 ? 3 : 2, exponent = (bits & 0x7f) >> fractionBits,
+           fraction = bits & ((1u << fractionBits) - 1);
   int bias = isE4M3 ? 7 : 15;
   double value;
   if (isE4M3 ? (bits & 0x7f) == 0x7f : exponent == 31 && fraction)
@@ -149,7 +152,8 @@ static u64 storeFloat(double v, Type t, Mode mode) {
   if (t.width == 64)
     return std::bit_cast<u64>(v);
   if (t.width == 32)
-    return mode == Nearest ? std::bit_cast<u32>(std::isnan(v) ? std::bit_cast<float>(0x7fffffffu) : float(v)) : roundTo(v, 23, 8, mode);
+    return mode == Nearest ? std::bit_cast<u32>(std::isnan(v) ? std::bit_cast<float>(0x7fffffffu) : float(v))
+                           : roundTo(v, 23, 8, mode);
   return t.kind == 'h' ? roundTo(v, 7, 8, mode) : roundTo(v, 10, 5, mode);
 }
 /// A 64-bit integer to a float, rounded once.
@@ -279,8 +283,9 @@ static void takeTf32(Builder &b) {
   if (!b.want(2))
     return;
   b.inst.d = b.dst(0, 32), b.inst.a = b.src(1, {'f', 32});
-  b.inst.run = b.word(0) == ".rna" ? &unary<u32, float, [](float v) { return u32(roundTo(v, 10, 8, NearestAway) << 13); }>
-                                   : &unary<u32, float, [](float v) { return u32(roundTo(v, 10, 8, Nearest) << 13); }>;
+  b.inst.run = b.word(0) == ".rna"
+                   ? &unary<u32, float, [](float v) { return u32(roundTo(v, 10, 8, NearestAway) << 13); }>
+                   : &unary<u32, float, [](float v) { return u32(roundTo(v, 10, 8, Nearest) << 13); }>;
 }
 
 /// Pairs of float8: from f32 (two sources) or f16x2, and back. Words: the format, the source.
@@ -324,17 +329,21 @@ static void takeFromFloat8(Builder &b) {
 std::span<const Form> convertForms() {
 #define SMELT_SIM_INTEGERS ".u8|.u16|.u32|.u64|.s8|.s16|.s32|.s64"
   static const Form forms[] = {
-      {"cvt{.rn|.rz|.rm|.rp|.rni|.rzi|.rmi|.rpi}{.ftz}{.sat}(" SMELT_SIM_INTEGERS "|.f16|.bf16|.f32|.f64)(" SMELT_SIM_INTEGERS "|.f16|.bf16|.f32|.f64)", takeConvert},
+      {"cvt{.rn|.rz|.rm|.rp|.rni|.rzi|.rmi|.rpi}{.ftz}{.sat}(" SMELT_SIM_INTEGERS
+       "|.f16|.bf16|.f32|.f64)(" SMELT_SIM_INTEGERS "|.f16|.bf16|.f32|.f64)",
+       takeConvert},
       {"cvt.rn{.relu}(.f16x2|.bf16x2).f32", takePair},
       {"cvt(.rna|.rn).tf32.f32", takeTf32},
       {"cvt.rn.satfinite{.relu}(.e4m3x2|.e5m2x2)(.f32|.f16x2)", takeFloat8},
       {"cvt.rn{.relu}.f16x2(.e4m3x2|.e5m2x2)", takeFromFloat8},
-      {"cvt.rn.relu(.f16|.bf16).f32", [](Builder &b) {
+      {"cvt.rn.relu(.f16|.bf16).f32",
+       [](Builder &b) {
          if (!b.want(2))
            return;
          b.inst.d = b.dst(0, 16), b.inst.a = b.src(1, {'f', 32});
-         b.inst.run = b.word(0) == ".bf16" ? &unary<u32, float, [](float v) { return u32(floatToBfloat(v < 0 ? 0 : v)); }>
-                                           : &unary<u32, float, [](float v) { return u32(floatToHalf(v < 0 ? 0 : v)); }>;
+         b.inst.run = b.word(0) == ".bf16"
+                          ? &unary<u32, float, [](float v) { return u32(floatToBfloat(v < 0 ? 0 : v)); }>
+                          : &unary<u32, float, [](float v) { return u32(floatToHalf(v < 0 ? 0 : v)); }>;
        }},
   };
 #undef SMELT_SIM_INTEGERS

@@ -127,13 +127,16 @@ bool Builder::fail(std::string message, int exitCode) {
   return false;
 }
 
-bool Builder::has(std::string_view modifier) const { return std::find(words.begin(), words.end(), modifier) != words.end(); }
+bool Builder::has(std::string_view modifier) const {
+  return std::find(words.begin(), words.end(), modifier) != words.end();
+}
 
 bool Builder::want(size_t least, size_t most) {
   most = std::max(most, least);
   if (operands() >= least && operands() <= most)
     return true;
-  return fail(std::to_string(operands()) + " operands, want " + std::to_string(least) + (most > least ? " to " + std::to_string(most) : ""));
+  return fail(std::to_string(operands()) + " operands, want " + std::to_string(least) +
+              (most > least ? " to " + std::to_string(most) : ""));
 }
 
 Ref Builder::dst(const Operand &o, unsigned width) {
@@ -190,9 +193,7 @@ Ref Builder::src(const Operand &o, Type type) {
     Space space;
     return constant(addressOf(o, space), type.width);
   }
-  default:
-    fail(o, "want a register or a number");
-    return {};
+  default: fail(o, "want a register or a number"); return {};
   }
 }
 
@@ -248,7 +249,7 @@ uint64_t Builder::addressOf(const Operand &o, Space &space) {
       fail(o, "a call with parameters", 69);
   } else if (o.base == Operand::OfModule) {
     v = &context.module.variables[o.index];
-    at = v->space == Space::Shared ? context.sharedVariables[v->name]
+    at = v->space == Space::Shared  ? context.sharedVariables[v->name]
          : v->space == Space::Const ? context.constants[v->name]
                                     : context.globals[v->name];
   }
@@ -276,7 +277,8 @@ bool Builder::address(size_t i, Space space, bool isGeneric, Access &access) {
     access.base = anyRegister(plain, width);
     access.hasBase = true;
     access.isWideBase = width == 64;
-    bool isNarrowSpace = !isGeneric && (space == Space::Shared || space == Space::Local || space == Space::Const || space == Space::Param);
+    bool isNarrowSpace = !isGeneric && (space == Space::Shared || space == Space::Local || space == Space::Const ||
+                                        space == Space::Param);
     if (width && width != 64 && !(width == 32 && isNarrowSpace))
       return fail(o, "an address of " + std::to_string(width) + " bits, want 64");
     return true;
@@ -351,7 +353,8 @@ bool Builder::match(std::string_view pattern, std::string_view opcode) {
       size_t bar = std::min(choices.find('|'), choices.size());
       std::string_view choice = choices.substr(0, bar);
       choices.remove_prefix(std::min(bar + 1, choices.size()));
-      bool isWhole = opcode.size() == choice.size() || (opcode.size() > choice.size() && (opcode[choice.size()] == '.' || opcode[choice.size()] == ':'));
+      bool isWhole = opcode.size() == choice.size() ||
+                     (opcode.size() > choice.size() && (opcode[choice.size()] == '.' || opcode[choice.size()] == ':'));
       if (opcode.starts_with(choice) && isWhole && choice.size() > best.size())
         best = choice;
     }
@@ -366,7 +369,8 @@ bool Builder::match(std::string_view pattern, std::string_view opcode) {
 static const std::unordered_map<std::string_view, std::vector<const Form *>> &formsByName() {
   static const auto table = [] {
     std::unordered_map<std::string_view, std::vector<const Form *>> made;
-    for (auto forms : {integerForms(), floatForms(), convertForms(), memoryForms(), controlForms(), warpForms(), matrixForms()})
+    for (auto forms :
+         {integerForms(), floatForms(), convertForms(), memoryForms(), controlForms(), warpForms(), matrixForms()})
       for (const Form &form : forms) {
         std::string_view pattern = form.pattern;
         made[pattern.substr(0, pattern.find_first_of(".{("))].push_back(&form);

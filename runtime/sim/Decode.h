@@ -33,8 +33,8 @@ struct ModuleContext {
   const Module &module;
   Program &program;
   Memory &memory;
-  std::map<std::string_view, uint64_t> globals;        // addresses
-  std::map<std::string_view, uint64_t> constants;      // offsets in the const space
+  std::map<std::string_view, uint64_t> globals;         // addresses
+  std::map<std::string_view, uint64_t> constants;       // offsets in the const space
   std::map<std::string_view, uint64_t> sharedVariables; // of the module: offsets are the kernel's
 };
 
@@ -96,8 +96,8 @@ private:
   std::vector<Diagnostic> &diagnostics;
   const Instruction *in = nullptr;
   std::vector<std::string_view> words;
-  std::vector<Ref> registers;         // of the function, by index
-  std::vector<int32_t> predicates;    // their numbers, -1 for others
+  std::vector<Ref> registers;      // of the function, by index
+  std::vector<int32_t> predicates; // their numbers, -1 for others
   std::map<std::pair<uint64_t, unsigned>, Ref> constantRefs;
   std::map<Special, Ref> specialRefs;
   std::vector<uint64_t> localOffsets, sharedOffsets; // by local variable

@@ -63,8 +63,10 @@ template <auto F, unsigned sources, Directed op> static void rounded(Builder &b)
   if (!b.want(1 + sources))
     return;
   b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t);
-  if (sources > 1) b.inst.b = b.src(2, t);
-  if (sources > 2) b.inst.c = b.src(3, t);
+  if (sources > 1)
+    b.inst.b = b.src(2, t);
+  if (sources > 2)
+    b.inst.c = b.src(3, t);
   b.inst.extra = (b.has(".ftz") ? Ftz : 0) | (b.has(".sat") ? Sat : 0);
   if (std::string_view mode = b.word(0); !mode.empty() && mode != ".rn") {
     b.inst.imm = mode == ".rz" ? FE_TOWARDZERO : mode == ".rm" ? FE_DOWNWARD : FE_UPWARD;
@@ -85,7 +87,9 @@ constexpr auto rcpOf = [](auto a) { return decltype(a)(1) / a; };
 /// Elements of a lane: one, or two of a pair. `F` computes in double: the products of
 /// two and the sum with a third are exact there but for far apart exponents, where
 /// rounding to odd keeps the second rounding right.
-template <bool isBfloat> static double load16(u32 bits) { return isBfloat ? bfloatToFloat(uint16_t(bits)) : halfToFloat(uint16_t(bits)); }
+template <bool isBfloat> static double load16(u32 bits) {
+  return isBfloat ? bfloatToFloat(uint16_t(bits)) : halfToFloat(uint16_t(bits));
+}
 
 /// A double with its last bit set when it stands for an inexact sum.
 static double roundToOdd(double sum, double error) {
@@ -121,9 +125,12 @@ template <bool isBfloat, auto F, unsigned sources> static void handler16(Warp &w
   bool isPair = i.imm & 1;
   auto element = [&](u32 x, u32 y, u32 z) {
     double a = load16<isBfloat>(x), b = load16<isBfloat>(y), c = load16<isBfloat>(z), made;
-    if constexpr (sources == 1) made = F(a);
-    else if constexpr (sources == 2) made = F(a, b);
-    else made = F(a, b, c);
+    if constexpr (sources == 1)
+      made = F(a);
+    else if constexpr (sources == 2)
+      made = F(a, b);
+    else
+      made = F(a, b, c);
     if (i.extra & Relu)
       made = std::isnan(made) ? made : made > 0 ? made : 0;
     if (i.extra & Sat)
@@ -136,8 +143,10 @@ template <bool isBfloat, auto F, unsigned sources> static void handler16(Warp &w
     return isPair ? low | element(a[l] >> 16, b[l] >> 16, c[l] >> 16) << 16 : low;
   });
   u32 defined = w.definedOf(i.a);
-  if constexpr (sources > 1) defined &= w.definedOf(i.b);
-  if constexpr (sources > 2) defined &= w.definedOf(i.c);
+  if constexpr (sources > 1)
+    defined &= w.definedOf(i.b);
+  if constexpr (sources > 2)
+    defined &= w.definedOf(i.c);
   w.define(i.d, defined);
 }
 /// The last word of the pattern is the type, whatever stands before it.
@@ -146,21 +155,29 @@ template <auto F, unsigned sources> static void narrow(Builder &b, std::string_v
   if (!b.want(1 + sources))
     return;
   b.inst.d = b.dst(0, t.width), b.inst.a = b.inst.b = b.inst.c = b.src(1, {'b', t.width});
-  if (sources > 1) b.inst.b = b.src(2, {'b', t.width});
-  if (sources > 2) b.inst.c = b.src(3, {'b', t.width});
+  if (sources > 1)
+    b.inst.b = b.src(2, {'b', t.width});
+  if (sources > 2)
+    b.inst.c = b.src(3, {'b', t.width});
   b.inst.imm = t.isPair;
   b.inst.extra = (b.has(".relu") ? Relu : 0) | (b.has(".sat") ? Sat : 0);
   b.inst.run = t.kind == 'h' ? &handler16<true, F, sources> : &handler16<false, F, sources>;
 }
-template <auto F, unsigned sources, unsigned typeWord> static void narrowAt(Builder &b) { narrow<F, sources>(b, b.word(typeWord)); }
+template <auto F, unsigned sources, unsigned typeWord> static void narrowAt(Builder &b) {
+  narrow<F, sources>(b, b.word(typeWord));
+}
 constexpr auto add16 = [](double a, double b) { return exactSum(a, b); };
 constexpr auto sub16 = [](double a, double b) { return exactSum(a, -b); };
 constexpr auto mul16 = [](double a, double b) { return a * b; };
 constexpr auto fma16 = [](double a, double b, double c) { return exactSum(a * b, c); };
 constexpr auto min16 = [](double a, double b) { return std::fmin(a, b); };
 constexpr auto max16 = [](double a, double b) { return std::fmax(a, b); };
-constexpr auto minNan16 = [](double a, double b) { return std::isnan(a) || std::isnan(b) ? std::nan("") : std::fmin(a, b); };
-constexpr auto maxNan16 = [](double a, double b) { return std::isnan(a) || std::isnan(b) ? std::nan("") : std::fmax(a, b); };
+constexpr auto minNan16 = [](double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? std::nan("") : std::fmin(a, b);
+};
+constexpr auto maxNan16 = [](double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? std::nan("") : std::fmax(a, b);
+};
 
 /// Signs of 16-bit numbers are bits.
 template <u32 clear, u32 flip> static void sign16(Builder &b) {
@@ -181,14 +198,19 @@ template <auto F32, auto F64> static void signOf(Builder &b) {
   b.inst.extra = b.has(".ftz") ? Ftz : 0;
   b.inst.run = t.width == 64 ? &nearest<double, F64, 1> : &nearest<float, F32, 1>;
 }
-static void negate(Builder &b) { signOf<[](float a) { return -a; }, [](double a) { return -a; }>(b); }
-static void absolute(Builder &b) { signOf<[](float a) { return std::fabs(a); }, [](double a) { return std::fabs(a); }>(b); }
+static void negate(Builder &b) {
+  signOf<[](float a) { return -a; }, [](double a) { return -a; }>(b);
+}
+static void absolute(Builder &b) {
+  signOf<[](float a) { return std::fabs(a); }, [](double a) { return std::fabs(a); }>(b);
+}
 
 /// The smaller or larger: a NaN loses, or wins with .NaN; -0 is below +0.
 template <typename T, bool isMax, bool nanWins> static T extreme(T a, T b) {
   if (std::isnan(a) || std::isnan(b)) {
     if (nanWins || (std::isnan(a) && std::isnan(b)))
-      return std::bit_cast<T>(std::conditional_t<sizeof(T) == 4, u32, u64>(sizeof(T) == 4 ? 0x7fffffffu : 0x7fffffffffffffffull));
+      return std::bit_cast<T>(
+          std::conditional_t<sizeof(T) == 4, u32, u64>(sizeof(T) == 4 ? 0x7fffffffu : 0x7fffffffffffffffull));
     return std::isnan(a) ? b : a;
   }
   if (a == b)
@@ -243,23 +265,36 @@ static void divideApproximately(Builder &b) {
 
 //--- comparisons; the unordered ones hold where either is a NaN
 template <typename T> static Handler floatComparison(std::string_view op) {
-  if (op == ".eq") return &compare<T, [](T a, T b) { return a == b; }>;
-  if (op == ".ne") return &compare<T, [](T a, T b) { return a != b && a == a && b == b; }>;
-  if (op == ".lt") return &compare<T, [](T a, T b) { return a < b; }>;
-  if (op == ".le") return &compare<T, [](T a, T b) { return a <= b; }>;
-  if (op == ".gt") return &compare<T, [](T a, T b) { return a > b; }>;
-  if (op == ".ge") return &compare<T, [](T a, T b) { return a >= b; }>;
-  if (op == ".equ") return &compare<T, [](T a, T b) { return !(a < b) && !(a > b); }>;
-  if (op == ".neu") return &compare<T, [](T a, T b) { return !(a == b); }>;
-  if (op == ".ltu") return &compare<T, [](T a, T b) { return !(a >= b); }>;
-  if (op == ".leu") return &compare<T, [](T a, T b) { return !(a > b); }>;
-  if (op == ".gtu") return &compare<T, [](T a, T b) { return !(a <= b); }>;
-  if (op == ".geu") return &compare<T, [](T a, T b) { return !(a < b); }>;
-  if (op == ".num") return &compare<T, [](T a, T b) { return a == a && b == b; }>;
+  if (op == ".eq")
+    return &compare<T, [](T a, T b) { return a == b; }>;
+  if (op == ".ne")
+    return &compare<T, [](T a, T b) { return a != b && a == a && b == b; }>;
+  if (op == ".lt")
+    return &compare<T, [](T a, T b) { return a < b; }>;
+  if (op == ".le")
+    return &compare<T, [](T a, T b) { return a <= b; }>;
+  if (op == ".gt")
+    return &compare<T, [](T a, T b) { return a > b; }>;
+  if (op == ".ge")
+    return &compare<T, [](T a, T b) { return a >= b; }>;
+  if (op == ".equ")
+    return &compare<T, [](T a, T b) { return !(a < b) && !(a > b); }>;
+  if (op == ".neu")
+    return &compare<T, [](T a, T b) { return !(a == b); }>;
+  if (op == ".ltu")
+    return &compare<T, [](T a, T b) { return !(a >= b); }>;
+  if (op == ".leu")
+    return &compare<T, [](T a, T b) { return !(a > b); }>;
+  if (op == ".gtu")
+    return &compare<T, [](T a, T b) { return !(a <= b); }>;
+  if (op == ".geu")
+    return &compare<T, [](T a, T b) { return !(a < b); }>;
+  if (op == ".num")
+    return &compare<T, [](T a, T b) { return a == a && b == b; }>;
   return &compare<T, [](T a, T b) { return a != a || b != b; }>;
 }
 void takeCompare(Builder &b, Type t, std::string_view combine); // Integer.cpp
-static void setPredicateOf(Builder &b) { // words: comparison, combination, .ftz, type
+static void setPredicateOf(Builder &b) {                        // words: comparison, combination, .ftz, type
   Type t = Type::of(b.word(3));
   takeCompare(b, t, b.word(1));
   if (b.has(".ftz"))
@@ -273,11 +308,16 @@ static void testProperty(Builder &b) {
   b.inst.p = b.dstPredicate(b.operand(0)), b.inst.a = b.inst.b = b.src(1, t);
   auto pick = [&]<typename T>(T) -> Handler {
     std::string_view what = b.word(0);
-    if (what == ".finite") return &compare<T, [](T a, T) { return std::isfinite(a); }>;
-    if (what == ".infinite") return &compare<T, [](T a, T) { return std::isinf(a); }>;
-    if (what == ".number") return &compare<T, [](T a, T) { return !std::isnan(a); }>;
-    if (what == ".notanumber") return &compare<T, [](T a, T) { return std::isnan(a); }>;
-    if (what == ".normal") return &compare<T, [](T a, T) { return std::isnormal(a); }>;
+    if (what == ".finite")
+      return &compare<T, [](T a, T) { return std::isfinite(a); }>;
+    if (what == ".infinite")
+      return &compare<T, [](T a, T) { return std::isinf(a); }>;
+    if (what == ".number")
+      return &compare<T, [](T a, T) { return !std::isnan(a); }>;
+    if (what == ".notanumber")
+      return &compare<T, [](T a, T) { return std::isnan(a); }>;
+    if (what == ".normal")
+      return &compare<T, [](T a, T) { return std::isnormal(a); }>;
     return &compare<T, [](T a, T) { return std::fpclassify(a) == FP_SUBNORMAL; }>;
   };
   b.inst.run = t.width == 64 ? pick(double()) : pick(float());
@@ -327,7 +367,8 @@ std::span<const Form> floatForms() {
       {"sin.approx{.ftz}.f32", approximate<sinOf>},
       {"cos.approx{.ftz}.f32", approximate<cosOf>},
       {"tanh.approx{.ftz}.f32", approximate<tanhOf>},
-      {"setp(.eq|.ne|.lt|.le|.gt|.ge|.equ|.neu|.ltu|.leu|.gtu|.geu|.num|.nan){.and|.or|.xor}{.ftz}(.f32|.f64)", setPredicateOf},
+      {"setp(.eq|.ne|.lt|.le|.gt|.ge|.equ|.neu|.ltu|.leu|.gtu|.geu|.num|.nan){.and|.or|.xor}{.ftz}(.f32|.f64)",
+       setPredicateOf},
       {"testp(.finite|.infinite|.number|.notanumber|.normal|.subnormal)(.f32|.f64)", testProperty},
   };
   return forms;

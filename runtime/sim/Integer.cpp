@@ -38,22 +38,40 @@ void finishCompare(Warp &w, const Inst &i, uint32_t hit, uint32_t defined) {
 template <template <typename> class Op> static Handler forInteger(Type t) {
   bool isSigned = t.kind == 's';
   switch (t.width) {
-  case 16: return isSigned ? &binary<u32, u32, [](u32 a, u32 b) { return u32(uint16_t(Op<s32>()(int16_t(a), int16_t(b)))); }>
-                           : &binary<u32, u32, [](u32 a, u32 b) { return u32(uint16_t(Op<u32>()(uint16_t(a), uint16_t(b)))); }>;
-  case 32: return isSigned ? &binary<s32, s32, [](s32 a, s32 b) { return s32(Op<s32>()(a, b)); }> : &binary<u32, u32, [](u32 a, u32 b) { return u32(Op<u32>()(a, b)); }>;
-  default: return isSigned ? &binary<s64, s64, [](s64 a, s64 b) { return s64(Op<s64>()(a, b)); }> : &binary<u64, u64, [](u64 a, u64 b) { return u64(Op<u64>()(a, b)); }>;
+  case 16:
+    return isSigned
+               ? &binary<u32, u32, [](u32 a, u32 b) { return u32(uint16_t(Op<s32>()(int16_t(a), int16_t(b)))); }>
+               : &binary<u32, u32, [](u32 a, u32 b) { return u32(uint16_t(Op<u32>()(uint16_t(a), uint16_t(b)))); }>;
+  case 32:
+    return isSigned ? &binary<s32, s32, [](s32 a, s32 b) { return s32(Op<s32>()(a, b)); }>
+                    : &binary<u32, u32, [](u32 a, u32 b) { return u32(Op<u32>()(a, b)); }>;
+  default:
+    return isSigned ? &binary<s64, s64, [](s64 a, s64 b) { return s64(Op<s64>()(a, b)); }>
+                    : &binary<u64, u64, [](u64 a, u64 b) { return u64(Op<u64>()(a, b)); }>;
   }
 }
 
 template <typename T> using Unsigned = std::make_unsigned_t<T>;
-template <typename T> struct Add { T operator()(T a, T b) const { return T(Unsigned<T>(a) + Unsigned<T>(b)); } };
-template <typename T> struct Sub { T operator()(T a, T b) const { return T(Unsigned<T>(a) - Unsigned<T>(b)); } };
-template <typename T> struct Mul { T operator()(T a, T b) const { return T(Unsigned<T>(a) * Unsigned<T>(b)); } };
-template <typename T> struct Min { T operator()(T a, T b) const { return a < b ? a : b; } };
-template <typename T> struct Max { T operator()(T a, T b) const { return a > b ? a : b; } };
+template <typename T> struct Add {
+  T operator()(T a, T b) const { return T(Unsigned<T>(a) + Unsigned<T>(b)); }
+};
+template <typename T> struct Sub {
+  T operator()(T a, T b) const { return T(Unsigned<T>(a) - Unsigned<T>(b)); }
+};
+template <typename T> struct Mul {
+  T operator()(T a, T b) const { return T(Unsigned<T>(a) * Unsigned<T>(b)); }
+};
+template <typename T> struct Min {
+  T operator()(T a, T b) const { return a < b ? a : b; }
+};
+template <typename T> struct Max {
+  T operator()(T a, T b) const { return a > b ? a : b; }
+};
 // A division by zero gives what NVIDIA's chips give: all ones; the dividend as rest.
 template <typename T> struct Div {
-  T operator()(T a, T b) const { return b == 0 ? T(~T(0)) : std::is_signed_v<T> && b == T(-1) ? T(0 - Unsigned<T>(a)) : T(a / b); }
+  T operator()(T a, T b) const {
+    return b == 0 ? T(~T(0)) : std::is_signed_v<T> && b == T(-1) ? T(0 - Unsigned<T>(a)) : T(a / b);
+  }
 };
 template <typename T> struct Rem {
   T operator()(T a, T b) const { return b == 0 ? a : std::is_signed_v<T> && b == T(-1) ? T(0) : T(a % b); }
@@ -80,14 +98,17 @@ template <template <typename> class Op> static void arithmetic(Builder &b) {
 }
 template <auto F> static void saturated(Builder &b) {
   take(b, {'s', 32});
-  b.inst.run = &binary<s32, s32, [](s32 x, s32 y) { return s32(std::clamp<s64>(F(s64(x), s64(y)), INT32_MIN, INT32_MAX)); }>;
+  b.inst.run =
+      &binary<s32, s32, [](s32 x, s32 y) { return s32(std::clamp<s64>(F(s64(x), s64(y)), INT32_MIN, INT32_MAX)); }>;
 }
 
 static void multiplyHigh(Builder &b) {
   Type t = take(b, Type::of(b.word(0)));
   if (t.width == 16)
-    b.inst.run = t.kind == 's' ? &binary<u32, u32, [](u32 x, u32 y) { return u32(uint16_t((s32(int16_t(x)) * int16_t(y)) >> 16)); }>
-                               : &binary<u32, u32, [](u32 x, u32 y) { return (x & 0xffff) * (y & 0xffff) >> 16; }>;
+    b.inst.run =
+        t.kind == 's'
+            ? &binary<u32, u32, [](u32 x, u32 y) { return u32(uint16_t((s32(int16_t(x)) * int16_t(y)) >> 16)); }>
+            : &binary<u32, u32, [](u32 x, u32 y) { return (x & 0xffff) * (y & 0xffff) >> 16; }>;
   else
     b.inst.run = forInteger<MulHi>(t);
 }
@@ -102,7 +123,8 @@ static void multiplyWide(Builder &b) {
     b.inst.run = t.kind == 's' ? &binary<u32, u32, [](u32 x, u32 y) { return u32(s32(int16_t(x)) * int16_t(y)); }>
                                : &binary<u32, u32, [](u32 x, u32 y) { return (x & 0xffff) * (y & 0xffff); }>;
   else
-    b.inst.run = t.kind == 's' ? &binary<s64, s32, [](s32 x, s32 y) { return s64(x) * y; }> : &binary<u64, u32, [](u32 x, u32 y) { return u64(x) * y; }>;
+    b.inst.run = t.kind == 's' ? &binary<s64, s32, [](s32 x, s32 y) { return s64(x) * y; }>
+                               : &binary<u64, u32, [](u32 x, u32 y) { return u64(x) * y; }>;
 }
 
 static void multiplyAdd(Builder &b) {
@@ -115,8 +137,9 @@ static void multiplyAdd(Builder &b) {
   bool isSigned = t.kind == 's';
   if (isWide) {
     if (t.width == 16)
-      b.inst.run = isSigned ? &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return u32(s32(int16_t(x)) * int16_t(y)) + z; }>
-                            : &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return (x & 0xffff) * (y & 0xffff) + z; }>;
+      b.inst.run =
+          isSigned ? &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return u32(s32(int16_t(x)) * int16_t(y)) + z; }>
+                   : &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return (x & 0xffff) * (y & 0xffff) + z; }>;
     else
       b.inst.run = isSigned ? &ternary<u64, s32, u64, [](s32 x, s32 y, u64 z) { return u64(s64(x) * y) + z; }>
                             : &ternary<u64, u32, u64, [](u32 x, u32 y, u64 z) { return u64(x) * y + z; }>;
@@ -129,8 +152,9 @@ static void multiplyAdd(Builder &b) {
                             : &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return MulHi<u32>()(x, y) + z; }>;
   } else {
     b.inst.run = t.width == 64 ? &ternary<u64, u64, u64, [](u64 x, u64 y, u64 z) { return x * y + z; }>
-                 : t.width == 32 ? &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return x * y + z; }>
-                                 : &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return u32(uint16_t(x * y + z)); }>;
+                 : t.width == 32
+                     ? &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return x * y + z; }>
+                     : &ternary<u32, u32, u32, [](u32 x, u32 y, u32 z) { return u32(uint16_t(x * y + z)); }>;
   }
 }
 
@@ -155,7 +179,9 @@ static void complement(Builder &b) {
   if (!b.want(2))
     return;
   b.inst.p = b.dstPredicate(b.operand(0)), b.inst.q = b.srcPredicate(b.operand(1), b.inst.qNegated);
-  b.inst.run = [](Warp &w, const Inst &i) { setPredicate(w, i.p, ~predicateOf(w, i.q, i.qNegated), predicateDefined(w, i.q)); };
+  b.inst.run = [](Warp &w, const Inst &i) {
+    setPredicate(w, i.p, ~predicateOf(w, i.q, i.qNegated), predicateDefined(w, i.q));
+  };
 }
 /// Counts and searches: a result of 32 bits.
 template <auto F32, auto F64> static void count(Builder &b) {
@@ -165,8 +191,12 @@ template <auto F32, auto F64> static void count(Builder &b) {
   b.inst.d = b.dst(0, 32), b.inst.a = b.src(1, t);
   b.inst.run = t.width == 64 ? &unary<u32, u64, F64> : &unary<u32, u32, F32>;
 }
-static void populationCount(Builder &b) { count<[](u32 a) { return std::popcount(a); }, [](u64 a) { return std::popcount(a); }>(b); }
-static void leadingZeros(Builder &b) { count<[](u32 a) { return std::countl_zero(a); }, [](u64 a) { return std::countl_zero(a); }>(b); }
+static void populationCount(Builder &b) {
+  count<[](u32 a) { return std::popcount(a); }, [](u64 a) { return std::popcount(a); }>(b);
+}
+static void leadingZeros(Builder &b) {
+  count<[](u32 a) { return std::countl_zero(a); }, [](u64 a) { return std::countl_zero(a); }>(b);
+}
 static u32 highestBit(u64 value, unsigned width, bool isShift) {
   if (value == 0)
     return kAll;
@@ -218,9 +248,15 @@ template <template <typename> class Op> static void logic(Builder &b) {
     setPredicate(w, i.p, Op<u32>()(x, y), predicateDefined(w, i.q) & predicateDefined(w, s32(i.target)));
   };
 }
-template <typename T> struct And { T operator()(T a, T b) const { return T(a & b); } };
-template <typename T> struct Or { T operator()(T a, T b) const { return T(a | b); } };
-template <typename T> struct Xor { T operator()(T a, T b) const { return T(a ^ b); } };
+template <typename T> struct And {
+  T operator()(T a, T b) const { return T(a & b); }
+};
+template <typename T> struct Or {
+  T operator()(T a, T b) const { return T(a | b); }
+};
+template <typename T> struct Xor {
+  T operator()(T a, T b) const { return T(a ^ b); }
+};
 
 /// Amounts from the width on give 0, or copies of the sign.
 static void shiftLeft(Builder &b) {
@@ -238,9 +274,10 @@ static void shiftRight(Builder &b) {
     return;
   b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t), b.inst.b = b.src(2, {'u', 32});
   if (t.kind == 's')
-    b.inst.run = t.width == 64   ? &shift<u64, [](u64 a, u32 n) { return u64(s64(a) >> std::min(n, 63u)); }>
-                 : t.width == 32 ? &shift<u32, [](u32 a, u32 n) { return u32(s32(a) >> std::min(n, 31u)); }>
-                                 : &shift<u32, [](u32 a, u32 n) { return u32(uint16_t(int16_t(a) >> std::min(n, 15u))); }>;
+    b.inst.run = t.width == 64 ? &shift<u64, [](u64 a, u32 n) { return u64(s64(a) >> std::min(n, 63u)); }>
+                 : t.width == 32
+                     ? &shift<u32, [](u32 a, u32 n) { return u32(s32(a) >> std::min(n, 31u)); }>
+                     : &shift<u32, [](u32 a, u32 n) { return u32(uint16_t(int16_t(a) >> std::min(n, 15u))); }>;
   else
     b.inst.run = t.width == 64   ? &shift<u64, [](u64 a, u32 n) { return n > 63 ? 0 : a >> n; }>
                  : t.width == 32 ? &shift<u32, [](u32 a, u32 n) { return n > 31 ? 0 : a >> n; }>
@@ -254,10 +291,11 @@ static void funnelShift(Builder &b) {
   if (!b.want(4))
     return;
   b.inst.d = b.dst(0, 32), b.inst.a = b.src(1, {}), b.inst.b = b.src(2, {}), b.inst.c = b.src(3, {});
-  b.inst.run = isLeft ? wraps ? &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelLeft(a, c, n & 31); }>
-                              : &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelLeft(a, c, std::min(n, 32u)); }>
-               : wraps ? &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelRight(a, c, n & 31); }>
-                       : &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelRight(a, c, std::min(n, 32u)); }>;
+  b.inst.run =
+      isLeft  ? wraps ? &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelLeft(a, c, n & 31); }>
+                      : &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelLeft(a, c, std::min(n, 32u)); }>
+      : wraps ? &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelRight(a, c, n & 31); }>
+              : &ternary<u32, u32, u32, [](u32 a, u32 c, u32 n) { return funnelRight(a, c, std::min(n, 32u)); }>;
 }
 /// Bit k of the immediate is the result for the inputs whose bits make k.
 static void lookUp3(Builder &b) {
@@ -309,7 +347,8 @@ static void insertField(Builder &b) {
   Type t = Type::of(b.word(0));
   if (!b.want(5))
     return;
-  b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t), b.inst.b = b.src(2, t), b.inst.c = b.src(3, {'u', 32}), b.inst.e = b.src(4, {'u', 32});
+  b.inst.d = b.dst(0, t.width), b.inst.a = b.src(1, t), b.inst.b = b.src(2, t), b.inst.c = b.src(3, {'u', 32}),
+  b.inst.e = b.src(4, {'u', 32});
   b.inst.extra = t.width;
   b.inst.run = [](Warp &w, const Inst &i) {
     const u32 *from = w.lanes<u32>(i.c), *count = w.lanes<u32>(i.e);
@@ -358,12 +397,17 @@ template <bool isFour> static void dotProduct(Builder &b) {
     bool signedA = i.imm & 1, signedB = i.imm & 2;
     unsigned first = i.imm & 4 ? 2 : 0;
     const u32 *x = w.lanes<u32>(i.a), *y = w.lanes<u32>(i.b), *z = w.lanes<u32>(i.c);
-    auto byteOf = [](u32 v, unsigned k, bool isSigned) { return isSigned ? s64(int8_t(v >> (8 * k))) : s64(uint8_t(v >> (8 * k))); };
-    auto halfOf = [](u32 v, unsigned k, bool isSigned) { return isSigned ? s64(int16_t(v >> (16 * k))) : s64(uint16_t(v >> (16 * k))); };
+    auto byteOf = [](u32 v, unsigned k, bool isSigned) {
+      return isSigned ? s64(int8_t(v >> (8 * k))) : s64(uint8_t(v >> (8 * k)));
+    };
+    auto halfOf = [](u32 v, unsigned k, bool isSigned) {
+      return isSigned ? s64(int16_t(v >> (16 * k))) : s64(uint16_t(v >> (16 * k)));
+    };
     storeLanes<u32>(w, i.d, [&](unsigned l) {
       u32 sum = z[l];
       for (unsigned k = 0; k < (isFour ? 4u : 2u); ++k)
-        sum += u32((isFour ? byteOf(x[l], k, signedA) : halfOf(x[l], k, signedA)) * byteOf(y[l], isFour ? k : k + first, signedB));
+        sum += u32((isFour ? byteOf(x[l], k, signedA) : halfOf(x[l], k, signedA)) *
+                   byteOf(y[l], isFour ? k : k + first, signedB));
       return sum;
     });
     w.define(i.d, w.definedOf(i.a) & w.definedOf(i.b) & w.definedOf(i.c));
@@ -404,7 +448,9 @@ template <bool reads, bool writes> static void madCarry(Builder &b) {
     auto run = [&]<typename T>(T) {
       const T *x = w.lanes<T>(i.a), *y = w.lanes<T>(i.b), *z = w.lanes<T>(i.c);
       storeLanes<T>(w, i.d, [&](unsigned l) {
-        T product = !(i.imm & 1) ? T(x[l] * y[l]) : i.imm & 2 ? T(MulHi<std::make_signed_t<T>>()(s64(x[l]), s64(y[l]))) : MulHi<T>()(x[l], y[l]);
+        T product = !(i.imm & 1) ? T(x[l] * y[l])
+                    : i.imm & 2  ? T(MulHi<std::make_signed_t<T>>()(s64(x[l]), s64(y[l])))
+                                 : MulHi<T>()(x[l], y[l]);
         u128 sum = u128(product) + z[l] + (reads ? carry >> l & 1 : 0);
         out |= u32(u32(sum >> (8 * sizeof(T))) & 1) << l;
         return T(sum);
@@ -419,11 +465,16 @@ template <bool reads, bool writes> static void madCarry(Builder &b) {
 
 //--- comparison and selection
 template <typename A> static Handler comparison(std::string_view op) {
-  if (op == ".eq") return &compare<A, [](A a, A b) { return a == b; }>;
-  if (op == ".ne") return &compare<A, [](A a, A b) { return a != b; }>;
-  if (op == ".lt" || op == ".lo") return &compare<A, [](A a, A b) { return a < b; }>;
-  if (op == ".le" || op == ".ls") return &compare<A, [](A a, A b) { return a <= b; }>;
-  if (op == ".gt" || op == ".hi") return &compare<A, [](A a, A b) { return a > b; }>;
+  if (op == ".eq")
+    return &compare<A, [](A a, A b) { return a == b; }>;
+  if (op == ".ne")
+    return &compare<A, [](A a, A b) { return a != b; }>;
+  if (op == ".lt" || op == ".lo")
+    return &compare<A, [](A a, A b) { return a < b; }>;
+  if (op == ".le" || op == ".ls")
+    return &compare<A, [](A a, A b) { return a <= b; }>;
+  if (op == ".gt" || op == ".hi")
+    return &compare<A, [](A a, A b) { return a > b; }>;
   return &compare<A, [](A a, A b) { return a >= b; }>;
 }
 
@@ -448,15 +499,19 @@ static void setPredicateOf(Builder &b) {
   else if (t.width == 32)
     b.inst.run = isSigned ? comparison<s32>(b.word(0)) : comparison<u32>(b.word(0));
   else { // the lower halves of lanes
-    b.inst.extra = u32(b.word(0) == ".eq" ? 0 : b.word(0) == ".ne" ? 1 : b.word(0) == ".lt" || b.word(0) == ".lo" ? 2
-                       : b.word(0) == ".le" || b.word(0) == ".ls" ? 3 : b.word(0) == ".gt" || b.word(0) == ".hi" ? 4 : 5);
+    b.inst.extra = u32(b.word(0) == ".eq"                         ? 0
+                       : b.word(0) == ".ne"                       ? 1
+                       : b.word(0) == ".lt" || b.word(0) == ".lo" ? 2
+                       : b.word(0) == ".le" || b.word(0) == ".ls" ? 3
+                       : b.word(0) == ".gt" || b.word(0) == ".hi" ? 4
+                                                                  : 5);
     b.inst.target = isSigned;
     b.inst.run = [](Warp &w, const Inst &i) {
       u32 hit = 0;
       eachLane(w.mask, [&](unsigned l) {
         u32 x = w.lanes<u32>(i.a)[l], y = w.lanes<u32>(i.b)[l];
         s32 a = i.target ? int16_t(x) : s32(uint16_t(x)), c = i.target ? int16_t(y) : s32(uint16_t(y));
-        bool results[] = {a == c, a != c, a < c, a <= c, a > c, a >= c};
+        bool results[] = {a == c, a != c, a<c, a <= c, a> c, a >= c};
         hit |= u32(results[i.extra]) << l;
       });
       finishCompare(w, i, hit, w.definedOf(i.a) & w.definedOf(i.b));
@@ -492,7 +547,9 @@ static void move(Builder &b) {
   const Operand &to = b.operand(0), &from = b.operand(1);
   if (t.kind == 'p') {
     b.inst.p = b.dstPredicate(to), b.inst.q = b.srcPredicate(from, b.inst.qNegated);
-    b.inst.run = [](Warp &w, const Inst &i) { setPredicate(w, i.p, predicateOf(w, i.q, i.qNegated), predicateDefined(w, i.q)); };
+    b.inst.run = [](Warp &w, const Inst &i) {
+      setPredicate(w, i.p, predicateOf(w, i.q, i.qNegated), predicateDefined(w, i.q));
+    };
     return;
   }
   if (to.kind == Operand::Vector || from.kind == Operand::Vector) {
@@ -540,7 +597,8 @@ static void move(Builder &b) {
     };
     return;
   }
-  if (from.kind == Operand::SpecialRegister && (from.special == Special::Clock || from.special == Special::Clock64 || from.special == Special::GlobalTimer)) {
+  if (from.kind == Operand::SpecialRegister &&
+      (from.special == Special::Clock || from.special == Special::Clock64 || from.special == Special::GlobalTimer)) {
     b.inst.d = b.dst(0, t.width);
     b.inst.extra = t.width;
     b.inst.run = [](Warp &w, const Inst &i) { // instructions stand for time
@@ -599,7 +657,8 @@ std::span<const Form> integerForms() {
       {"mad(.lo|.hi).cc(.u32|.s32|.u64|.s64)", madCarry<false, true>},
       {"madc(.lo|.hi)(.u32|.s32|.u64|.s64)", madCarry<true, false>},
       {"madc(.lo|.hi).cc(.u32|.s32|.u64|.s64)", madCarry<true, true>},
-      {"setp(.eq|.ne|.lt|.le|.gt|.ge|.lo|.ls|.hi|.hs){.and|.or|.xor}(.b16|.b32|.b64|.u16|.u32|.u64|.s16|.s32|.s64)", setPredicateOf},
+      {"setp(.eq|.ne|.lt|.le|.gt|.ge|.lo|.ls|.hi|.hs){.and|.or|.xor}(.b16|.b32|.b64|.u16|.u32|.u64|.s16|.s32|.s64)",
+       setPredicateOf},
       {"selp(.b16|.b32|.b64|.u16|.u32|.u64|.s16|.s32|.s64|.f32|.f64)", select},
       {"mov(.pred|.b16|.b32|.b64|.u16|.u32|.u64|.s16|.s32|.s64|.f16|.f32|.f64)", move},
   };

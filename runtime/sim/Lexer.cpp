@@ -84,7 +84,8 @@ void Lexer::number() {
     size_t end = place;
     while (end < text.size() && isDigit(text[end]))
       ++end;
-    bool isReal = end < text.size() && ((text[end] == '.' && end + 1 < text.size() && isDigit(text[end + 1])) || (text[end] | 0x20) == 'e');
+    bool isReal = end < text.size() &&
+                  ((text[end] == '.' && end + 1 < text.size() && isDigit(text[end + 1])) || (text[end] | 0x20) == 'e');
     if (isReal) {
       std::string copy(text.substr(place, std::min<size_t>(text.size() - place, 64)));
       char *stop = nullptr;

@@ -16,20 +16,25 @@
 namespace smelt::sim {
 
 const char *nameOf(Finding::Kind kind) {
-  constexpr const char *names[] = {"out of bounds", "misaligned", "uninitialised", "race", "partial warp", "barrier", "deadlock", "trap", "limit"};
+  constexpr const char *names[] = {"out of bounds", "misaligned", "uninitialised", "race", "partial warp",
+                                   "barrier",       "deadlock",   "trap",          "limit"};
   return names[kind];
 }
 
 std::string Counters::json() const {
   char text[1024];
-  snprintf(text, sizeof text,
-           "{\n  \"warp_instructions\": %llu,\n  \"thread_instructions\": %llu,\n  \"divergent_branches\": %llu,\n  \"barriers\": %llu,\n"
-           "  \"global_requests\": %llu,\n  \"global_bytes\": %llu,\n  \"global_sectors\": %llu,\n  \"shared_requests\": %llu,\n"
-           "  \"shared_wavefronts\": %llu,\n  \"local_bytes\": %llu,\n  \"atomics\": %llu,\n  \"tensor_flops\": %llu\n}\n",
-           (unsigned long long)warpInstructions, (unsigned long long)threadInstructions, (unsigned long long)divergentBranches,
-           (unsigned long long)barriers, (unsigned long long)globalRequests, (unsigned long long)globalBytes,
-           (unsigned long long)globalSectors, (unsigned long long)sharedRequests, (unsigned long long)sharedWavefronts,
-           (unsigned long long)localBytes, (unsigned long long)atomics, (unsigned long long)tensorFlops);
+  snprintf(
+      text, sizeof text,
+      "{\n  \"warp_instructions\": %llu,\n  \"thread_instructions\": %llu,\n  \"divergent_branches\": %llu,\n  "
+      "\"barriers\": %llu,\n"
+      "  \"global_requests\": %llu,\n  \"global_bytes\": %llu,\n  \"global_sectors\": %llu,\n  \"shared_requests\": "
+      "%llu,\n"
+      "  \"shared_wavefronts\": %llu,\n  \"local_bytes\": %llu,\n  \"atomics\": %llu,\n  \"tensor_flops\": %llu\n}\n",
+      (unsigned long long)warpInstructions, (unsigned long long)threadInstructions,
+      (unsigned long long)divergentBranches, (unsigned long long)barriers, (unsigned long long)globalRequests,
+      (unsigned long long)globalBytes, (unsigned long long)globalSectors, (unsigned long long)sharedRequests,
+      (unsigned long long)sharedWavefronts, (unsigned long long)localBytes, (unsigned long long)atomics,
+      (unsigned long long)tensorFlops);
   return text;
 }
 
@@ -39,15 +44,18 @@ std::string Counters::json() const {
 
 static std::string place(const Warp &w, uint32_t line) {
   const Dim3 &id = w.cta->id;
-  return w.kernel->name + ", line " + std::to_string(line) + ", CTA (" + std::to_string(id.x) + ", " + std::to_string(id.y) + ", " +
-         std::to_string(id.z) + "), warp " + std::to_string(w.index);
+  return w.kernel->name + ", line " + std::to_string(line) + ", CTA (" + std::to_string(id.x) + ", " +
+         std::to_string(id.y) + ", " + std::to_string(id.z) + "), warp " + std::to_string(w.index);
 }
 
 void Warp::fail(const Inst &i, Finding::Kind kind, unsigned lane, std::string message) {
   constexpr size_t most = 32;
   LaunchResult &result = launch->result;
   if (result.findings.size() < most)
-    result.findings.push_back({kind, place(*this, i.line) + ", lane " + std::to_string(lane) + ": " + nameOf(kind) + ": " + std::move(message), i.line});
+    result.findings.push_back(
+        {kind,
+         place(*this, i.line) + ", lane " + std::to_string(lane) + ": " + nameOf(kind) + ": " + std::move(message),
+         i.line});
   launch->isOver = true;
   stop = true;
 }
@@ -55,7 +63,8 @@ void Warp::fail(const Inst &i, Finding::Kind kind, unsigned lane, std::string me
 void Warp::failUndefined(const Inst &i, Ref r, const char *what) {
   unsigned lane = unsigned(std::countr_zero(mask & ~defined[r.number]));
   const std::string &name = kernel->registerNames[r.number];
-  fail(i, Finding::Uninitialised, lane, std::string(what) + " in " + (name.empty() ? "a register" : name) + " that was never given a value");
+  fail(i, Finding::Uninitialised, lane,
+       std::string(what) + " in " + (name.empty() ? "a register" : name) + " that was never given a value");
 }
 
 void Warp::branch(uint32_t target, uint32_t lanesThere) {
@@ -165,7 +174,8 @@ void runSlice(Warp &w, uint64_t slice) {
     if (i.guard >= 0) {
       uint32_t p = w.predicates[size_t(i.guard)];
       if (w.checks() && (mask & ~w.predicatesDefined[size_t(i.guard)])) [[unlikely]] {
-        w.fail(i, Finding::Uninitialised, unsigned(std::countr_zero(mask & ~w.predicatesDefined[size_t(i.guard)])), "a guard that was never given a value");
+        w.fail(i, Finding::Uninitialised, unsigned(std::countr_zero(mask & ~w.predicatesDefined[size_t(i.guard)])),
+               "a guard that was never given a value");
         break;
       }
       mask &= i.guardNegated ? ~p : p;
@@ -233,9 +243,11 @@ static uint64_t valueOf(Special which, const Run &run, const Cta &cta, const War
   case Special::NClusterIdX: return grid.x;
   case Special::NClusterIdY: return grid.y;
   case Special::NClusterIdZ: return grid.z;
-  case Special::ClusterNCtaIdX: case Special::ClusterNCtaIdY: case Special::ClusterNCtaIdZ: case Special::ClusterNCtaRank:
-  case Special::NSmId:
-    return 1;
+  case Special::ClusterNCtaIdX:
+  case Special::ClusterNCtaIdY:
+  case Special::ClusterNCtaIdZ:
+  case Special::ClusterNCtaRank:
+  case Special::NSmId: return 1;
   case Special::DynamicSmemSize: return run.launch.dynamicShared;
   case Special::TotalSmemSize: return run.sharedBytes;
   default: return 0;
@@ -286,7 +298,8 @@ static void reportDeadlock(Cta &cta) {
     text += "\n  warp " + std::to_string(w.index) + " waits in line " + std::to_string(i.line);
     if (w.block == Warp::Barrier) {
       const CtaBarrier &b = cta.barriers[w.barrierId];
-      text += " at barrier " + std::to_string(w.barrierId) + ", where " + std::to_string(b.arrived) + " of " + std::to_string(b.expected) + " threads arrived";
+      text += " at barrier " + std::to_string(w.barrierId) + ", where " + std::to_string(b.arrived) + " of " +
+              std::to_string(b.expected) + " threads arrived";
     }
   }
   Warp &first = *std::find_if(cta.warps.begin(), cta.warps.end(), [](Warp &w) { return w.block != Warp::Done; });
@@ -321,7 +334,8 @@ static void runCta(Cta &cta, Run &run) {
       hasRun = true;
       runSlice(w, run.random ? 1 + run.random % slice : slice);
       if (run.issued > run.launch.maxWarpInstructions)
-        w.fail(w.kernel->code[w.pc], Finding::Limit, 0, "more than " + std::to_string(run.launch.maxWarpInstructions) + " instructions of warps");
+        w.fail(w.kernel->code[w.pc], Finding::Limit, 0,
+               "more than " + std::to_string(run.launch.maxWarpInstructions) + " instructions of warps");
       if (run.isOver)
         return;
     }
@@ -332,11 +346,14 @@ static void runCta(Cta &cta, Run &run) {
   }
 }
 
-static void refuse(LaunchResult &result, Finding::Kind kind, std::string message) { result.findings.push_back({kind, std::move(message), 0}); }
+static void refuse(LaunchResult &result, Finding::Kind kind, std::string message) {
+  result.findings.push_back({kind, std::move(message), 0});
+}
 
 LaunchResult Device::launch(const Launch &launch) {
   LaunchResult result;
-  auto it = std::find_if(program->kernels.begin(), program->kernels.end(), [&](const Kernel &k) { return k.name == launch.kernel; });
+  auto it = std::find_if(program->kernels.begin(), program->kernels.end(),
+                         [&](const Kernel &k) { return k.name == launch.kernel; });
   if (it == program->kernels.end()) {
     refuse(result, Finding::Limit, "there is no kernel '" + launch.kernel + "'");
     return result;
@@ -345,34 +362,47 @@ LaunchResult Device::launch(const Launch &launch) {
   Run run{*program, kernel, *memory, launch, result, {}};
   auto threads = launch.block.count();
   constexpr uint64_t maxThreads = 1024, maxStaticShared = 48 << 10;
-  uint64_t maxShared = program->smVersion >= 90 ? 227 << 10 : program->smVersion == 80 ? 163 << 10 : program->smVersion >= 86 ? 99 << 10 : 64 << 10;
+  uint64_t maxShared = program->smVersion >= 90   ? 227 << 10
+                       : program->smVersion == 80 ? 163 << 10
+                       : program->smVersion >= 86 ? 99 << 10
+                                                  : 64 << 10;
   run.sharedBytes = kernel.staticShared + launch.dynamicShared;
-  auto differs = [&](const std::vector<uint32_t> &n) { return n[0] != launch.block.x || n[1] != launch.block.y || n[2] != launch.block.z; };
+  auto differs = [&](const std::vector<uint32_t> &n) {
+    return n[0] != launch.block.x || n[1] != launch.block.y || n[2] != launch.block.z;
+  };
   if (threads == 0 || threads > maxThreads)
-    refuse(result, Finding::Limit, "a block of " + std::to_string(threads) + " threads, want 1 to " + std::to_string(maxThreads));
+    refuse(result, Finding::Limit,
+           "a block of " + std::to_string(threads) + " threads, want 1 to " + std::to_string(maxThreads));
   else if (kernel.requiredThreads && differs(*kernel.requiredThreads))
     refuse(result, Finding::Limit, "the block is not that of .reqntid");
-  else if (kernel.maxThreads && threads > uint64_t((*kernel.maxThreads)[0]) * (*kernel.maxThreads)[1] * (*kernel.maxThreads)[2])
+  else if (kernel.maxThreads &&
+           threads > uint64_t((*kernel.maxThreads)[0]) * (*kernel.maxThreads)[1] * (*kernel.maxThreads)[2])
     refuse(result, Finding::Limit, "the block has more threads than .maxntid");
   else if (kernel.staticShared > maxStaticShared || run.sharedBytes > maxShared)
-    refuse(result, Finding::Limit, std::to_string(run.sharedBytes) + " bytes of shared memory, the target has " + std::to_string(maxShared));
+    refuse(result, Finding::Limit,
+           std::to_string(run.sharedBytes) + " bytes of shared memory, the target has " + std::to_string(maxShared));
   else if (launch.arguments.size() != kernel.paramSizes.size())
-    refuse(result, Finding::Limit, std::to_string(launch.arguments.size()) + " arguments, the kernel has " + std::to_string(kernel.paramSizes.size()) + " parameters");
+    refuse(result, Finding::Limit,
+           std::to_string(launch.arguments.size()) + " arguments, the kernel has " +
+               std::to_string(kernel.paramSizes.size()) + " parameters");
   if (!result.findings.empty())
     return result;
   run.params.resize(kernel.paramBytes);
   for (size_t i = 0; i < launch.arguments.size(); ++i) {
     if (launch.arguments[i].size() != kernel.paramSizes[i]) {
-      refuse(result, Finding::Limit, "argument " + std::to_string(i) + " has " + std::to_string(launch.arguments[i].size()) + " bytes, the parameter " +
-                                         std::to_string(kernel.paramSizes[i]));
+      refuse(result, Finding::Limit,
+             "argument " + std::to_string(i) + " has " + std::to_string(launch.arguments[i].size()) +
+                 " bytes, the parameter " + std::to_string(kernel.paramSizes[i]));
       return result;
     }
-    std::copy(launch.arguments[i].begin(), launch.arguments[i].end(), run.params.begin() + ptrdiff_t(kernel.paramOffsets[i]));
+    std::copy(launch.arguments[i].begin(), launch.arguments[i].end(),
+              run.params.begin() + ptrdiff_t(kernel.paramOffsets[i]));
   }
   run.random = launch.seed;
   Cta cta(run);
   for (uint64_t n = 0; n < launch.grid.count() && !run.isOver; ++n) {
-    cta.id = {uint32_t(n % launch.grid.x), uint32_t(n / launch.grid.x % launch.grid.y), uint32_t(n / launch.grid.x / launch.grid.y)};
+    cta.id = {uint32_t(n % launch.grid.x), uint32_t(n / launch.grid.x % launch.grid.y),
+              uint32_t(n / launch.grid.x / launch.grid.y)};
     cta.shared.assign(run.sharedBytes, 0xdb);
     cta.sharedWritten.assign(run.sharedBytes, 0);
     if (launch.checks)

@@ -59,8 +59,8 @@ struct Inst {
   Handler run = nullptr;
   Ref d, a, b, c, e;
   int64_t imm = 0;
-  uint32_t target = 0;   // branches: an instruction
-  uint32_t extra = 0;    // an index into one of the program's tables
+  uint32_t target = 0;    // branches: an instruction
+  uint32_t extra = 0;     // an index into one of the program's tables
   int32_t p = -1, q = -1; // predicates: results, or operands
   int32_t guard = -1;
   bool guardNegated = false, pNegated = false, qNegated = false;
@@ -73,12 +73,12 @@ struct Kernel {
   std::string name;
   std::vector<Inst> code;
   std::vector<Access> accesses;
-  std::vector<std::vector<Ref>> fragments;        // of matrix instructions
-  std::vector<std::vector<uint32_t>> tables;      // of indirect branches
-  std::vector<uint32_t> image;                    // the registers at the start: constants
-  std::vector<std::pair<Special, Ref>> specials;  // to be filled
-  uint32_t registers = 0, predicates = 0;         // numbers
-  std::vector<uint32_t> definedAtStart;           // registers that are constants or special
+  std::vector<std::vector<Ref>> fragments;       // of matrix instructions
+  std::vector<std::vector<uint32_t>> tables;     // of indirect branches
+  std::vector<uint32_t> image;                   // the registers at the start: constants
+  std::vector<std::pair<Special, Ref>> specials; // to be filled
+  uint32_t registers = 0, predicates = 0;        // numbers
+  std::vector<uint32_t> definedAtStart;          // registers that are constants or special
   std::vector<std::string> registerNames;
   std::vector<uint64_t> paramOffsets, paramSizes;
   uint64_t paramBytes = 0, staticShared = 0, localBytes = 0;
@@ -105,7 +105,7 @@ struct CtaBarrier {
   uint32_t sum = 0; // bar.red
   bool all = true, any = false;
   uint32_t results[2][3] = {}; // of the last two generations: popc, and, or
-  Clock joined, released[2]; // of those that arrived; of the last two generations
+  Clock joined, released[2];   // of those that arrived; of the last two generations
 };
 
 struct Run; // a launch
@@ -127,10 +127,10 @@ struct Warp {
   uint32_t barrierId = 0;
   uint64_t barrierGeneration = 0;
   //--- state
-  std::vector<uint32_t> words;                // registers
-  std::vector<uint32_t> defined;              // by register number
+  std::vector<uint32_t> words;   // registers
+  std::vector<uint32_t> defined; // by register number
   std::vector<uint32_t> predicates, predicatesDefined;
-  std::vector<uint8_t> local, localWritten;   // lane after lane
+  std::vector<uint8_t> local, localWritten; // lane after lane
   Clock clock;
   /// Copies of cp.async that no wait of their lane has ended.
   struct Copy {

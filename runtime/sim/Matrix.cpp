@@ -40,17 +40,23 @@ template <bool isStore> static void moveMatrix(Warp &w, const Inst &i) {
     u64 address = (a.isWideBase ? w.lanes<u64>(a.base)[l] : w.lanes<u32>(a.base)[l]) + u64(a.offset);
     if (a.isGeneric) {
       if (windowOf(address) != kSharedWindow)
-        return w.fail(i, Finding::OutOfBounds, l, "a row at address " + std::to_string(address) + ", which is not in shared memory");
+        return w.fail(i, Finding::OutOfBounds, l,
+                      "a row at address " + std::to_string(address) + ", which is not in shared memory");
       address &= (u64(1) << kWindowShift) - 1;
     }
     if (address % 16 != 0)
       return w.fail(i, Finding::Misaligned, l, "a row of 16 bytes at shared address " + std::to_string(address));
     if (address > shared.size() || shared.size() - address < 16)
-      return w.fail(i, Finding::OutOfBounds, l, "a row at shared address " + std::to_string(address) + ", which has " + std::to_string(shared.size()) + " bytes");
+      return w.fail(i, Finding::OutOfBounds, l,
+                    "a row at shared address " + std::to_string(address) + ", which has " +
+                        std::to_string(shared.size()) + " bytes");
     if (w.checks()) {
       raceCheck(w, i, address, 16, isStore, l);
-      if (!isStore && std::find(written.begin() + ptrdiff_t(address), written.begin() + ptrdiff_t(address) + 16, kInFlight) != written.begin() + ptrdiff_t(address) + 16)
-        w.fail(i, Finding::Race, l, "a row at shared address " + std::to_string(address) + ", to which an asynchronous copy goes that was not waited for");
+      if (!isStore && std::find(written.begin() + ptrdiff_t(address), written.begin() + ptrdiff_t(address) + 16,
+                                kInFlight) != written.begin() + ptrdiff_t(address) + 16)
+        w.fail(i, Finding::Race, l,
+               "a row at shared address " + std::to_string(address) +
+                   ", to which an asynchronous copy goes that was not waited for");
       if (w.stop)
         return;
     }
@@ -116,9 +122,13 @@ enum class Element : uint8_t { F16, BF16, TF32, F64, S8, U8, S4, U4, E4M3, E5M2,
 unsigned bitsOf(Element e) {
   switch (e) {
   case Element::F64: return 64;
-  case Element::TF32: case Element::F32: case Element::S32: return 32;
-  case Element::F16: case Element::BF16: return 16;
-  case Element::S4: case Element::U4: return 4;
+  case Element::TF32:
+  case Element::F32:
+  case Element::S32: return 32;
+  case Element::F16:
+  case Element::BF16: return 16;
+  case Element::S4:
+  case Element::U4: return 4;
   default: return 8;
   }
 }
@@ -136,8 +146,9 @@ static_assert(sizeof(Product) == sizeof(int64_t));
 
 Element elementOf(std::string_view word) {
   constexpr std::pair<std::string_view, Element> names[] = {
-      {".f16", Element::F16}, {".bf16", Element::BF16}, {".tf32", Element::TF32}, {".f64", Element::F64}, {".s8", Element::S8}, {".u8", Element::U8},
-      {".s4", Element::S4}, {".u4", Element::U4}, {".e4m3", Element::E4M3}, {".e5m2", Element::E5M2}, {".f32", Element::F32}, {".s32", Element::S32}};
+      {".f16", Element::F16},   {".bf16", Element::BF16}, {".tf32", Element::TF32}, {".f64", Element::F64},
+      {".s8", Element::S8},     {".u8", Element::U8},     {".s4", Element::S4},     {".u4", Element::U4},
+      {".e4m3", Element::E4M3}, {".e5m2", Element::E5M2}, {".f32", Element::F32},   {".s32", Element::S32}};
   for (auto [name, element] : names)
     if (word == name)
       return element;
@@ -166,13 +177,14 @@ static void placeInC(unsigned l, unsigned e, unsigned &row, unsigned &column) {
 }
 
 static double fromFloat8(u32 bits, bool isE4M3) {
-  unsigned fractionBits = isE4M3 ? 3 : 2, exponent = (bits & 0x7f) >> fractionBits, fraction = bits & ((1u << fractionBits) - 1);
+  unsigned fractionBits = isE4M3 ? 3 : 2, exponent = (bits & 0x7f) >> fractionBits,
+           fraction = bits & ((1u << fractionBits) - 1);
   int bias = isE4M3 ? 7 : 15;
   if (isE4M3 ? (bits & 0x7f) == 0x7f : exponent == 31 && fraction)
     return std::nan("");
   double value = !isE4M3 && exponent == 31 ? HUGE_VAL
-                 : exponent == 0          ? std::ldexp(double(fraction), 1 - bias - int(fractionBits))
-                                          : std::ldexp(1 + double(fraction) / double(1u << fractionBits), int(exponent) - bias);
+                 : exponent == 0 ? std::ldexp(double(fraction), 1 - bias - int(fractionBits))
+                                 : std::ldexp(1 + double(fraction) / double(1u << fractionBits), int(exponent) - bias);
   return bits & 0x80 ? -value : value;
 }
 
@@ -231,15 +243,25 @@ template <bool isBfloat, unsigned K> static void multiply16(Warp &w, const Inst 
     for (unsigned l = 0; l < kLanes; ++l)
       c[l / 4 + 8 * (e / 2)][2 * (l % 4) + e % 2] = from[l];
   }
-  for (unsigned row = 0; row < 16; ++row) {
-    float sums[8];
-    for (unsigned n = 0; n < 8; ++n)
-      sums[n] = c[row][n];
-    for (unsigned k = 0; k < K; ++k)
-      for (unsigned n = 0; n < 8; ++n)
-        sums[n] += a[row][k] * b[k][n]; // the product is exact
-    for (unsigned n = 0; n < 8; ++n)
-      c[row][n] = sums[n];
+  // Several rows side by side, so that no sum waits for the one before; products of
+  // 16-bit numbers are exact in f32, so a fused step gives the same bits.
+  using Row = float __attribute__((vector_size(32)));
+  constexpr unsigned together = 8;
+  for (unsigned from = 0; from < 16; from += together) {
+    Row sums[together];
+    std::memcpy(sums, c[from], sizeof sums);
+#pragma clang loop unroll(full)
+    for (unsigned k = 0; k < K; ++k) {
+      Row right;
+      std::memcpy(&right, b[k], sizeof right);
+#pragma clang loop unroll(full)
+      for (unsigned row = 0; row < together; ++row) {
+        float x = a[from + row][k];
+        Row left = {x, x, x, x, x, x, x, x};
+        sums[row] = __builtin_elementwise_fma(left, right, sums[row]);
+      }
+    }
+    std::memcpy(c[from], sums, sizeof sums);
   }
   for (unsigned e = 0; e < 4; ++e) {
     float *to = w.lanes<float>(lists[3][e]);
@@ -253,7 +275,8 @@ template <bool isBfloat, unsigned K> static void multiply16(Warp &w, const Inst 
 template <typename T> static void multiply(Warp &w, const Inst &i) {
   const auto p = std::bit_cast<Product>(i.imm);
   const auto &fragments = w.kernel->fragments;
-  const std::vector<Ref> &as = fragments[i.extra], &bs = fragments[i.extra + 1], &cs = fragments[i.extra + 2], &ds = fragments[i.extra + 3];
+  const std::vector<Ref> &as = fragments[i.extra], &bs = fragments[i.extra + 1], &cs = fragments[i.extra + 2],
+                         &ds = fragments[i.extra + 3];
   for (const auto *list : {&as, &bs, &cs})
     for (Ref r : *list)
       if (w.checks() && w.definedOf(r) != kAll)
@@ -267,18 +290,41 @@ template <typename T> static void multiply(Warp &w, const Inst &i) {
         if (bits == 64)
           value = T(w.lanes<double>(refs[n])[l]);
         else
-          value = decode<T>((w.lanes<u32>(refs[n / per])[l] >> (n % per * bits)) & (bits == 32 ? kAll : (1u << bits) - 1), e);
+          value = decode<T>(
+              (w.lanes<u32>(refs[n / per])[l] >> (n % per * bits)) & (bits == 32 ? kAll : (1u << bits) - 1), e);
         to[place(l, n, per)] = value;
       }
   };
-  read(as, p.a, [&](unsigned l, unsigned n, unsigned per) { unsigned row, k; placeInA(p, per, l, n, row, k); return row * p.k + k; }, a);
-  read(bs, p.b, [&](unsigned l, unsigned n, unsigned per) { unsigned k, column; placeInB(per, l, n, k, column); return k * p.n + column; }, b);
-  read(cs, p.c, [&](unsigned l, unsigned n, unsigned) { unsigned row, column; placeInC(l, n, row, column); return row * p.n + column; }, c);
+  read(
+      as, p.a,
+      [&](unsigned l, unsigned n, unsigned per) {
+        unsigned row, k;
+        placeInA(p, per, l, n, row, k);
+        return row * p.k + k;
+      },
+      a);
+  read(
+      bs, p.b,
+      [&](unsigned l, unsigned n, unsigned per) {
+        unsigned k, column;
+        placeInB(per, l, n, k, column);
+        return k * p.n + column;
+      },
+      b);
+  read(
+      cs, p.c,
+      [&](unsigned l, unsigned n, unsigned) {
+        unsigned row, column;
+        placeInC(l, n, row, column);
+        return row * p.n + column;
+      },
+      c);
   for (unsigned row = 0; row < p.m; ++row)
     for (unsigned k = 0; k < p.k; ++k)
       for (unsigned column = 0; column < p.n; ++column) {
         if constexpr (std::is_same_v<T, int32_t>)
-          c[row * p.n + column] = int32_t(u32(c[row * p.n + column]) + u32(a[row * p.k + k]) * u32(b[k * p.n + column]));
+          c[row * p.n + column] =
+              int32_t(u32(c[row * p.n + column]) + u32(a[row * p.k + k]) * u32(b[k * p.n + column]));
         else
           c[row * p.n + column] += a[row * p.k + k] * b[k * p.n + column];
       }
@@ -323,15 +369,19 @@ static void takeProduct(Builder &b) {
   unsigned bits = bitsOf(p.a);
   constexpr struct {
     unsigned bits, m, k;
-  } known[] = {{16, 16, 8}, {16, 16, 16}, {32, 16, 4}, {32, 16, 8}, {64, 8, 4}, {8, 16, 16}, {8, 16, 32}, {4, 16, 32}, {4, 16, 64}};
-  bool isKnown = std::any_of(std::begin(known), std::end(known), [&](auto s) { return s.bits == bits && s.m == p.m && s.k == p.k; });
+  } known[] = {{16, 16, 8}, {16, 16, 16}, {32, 16, 4}, {32, 16, 8}, {64, 8, 4},
+               {8, 16, 16}, {8, 16, 32},  {4, 16, 32}, {4, 16, 64}};
+  bool isKnown = std::any_of(std::begin(known), std::end(known),
+                             [&](auto s) { return s.bits == bits && s.m == p.m && s.k == p.k; });
   if (!isKnown || p.n != 8 || bitsOf(p.b) != bits)
     return (void)b.fail("a shape that these types do not have");
   if (p.saturates)
     return (void)b.fail("sums that saturate", 69);
   if (!b.want(4))
     return;
-  auto registers = [&](unsigned rows, unsigned columns, unsigned width) { return rows * columns * width / 32 / std::max(32u, width); };
+  auto registers = [&](unsigned rows, unsigned columns, unsigned width) {
+    return rows * columns * width / 32 / std::max(32u, width);
+  };
   Type narrow{'b', 32}, wide{'f', 64};
   Type ab = bits == 64 ? wide : narrow, cd = bitsOf(p.c) == 64 ? wide : p.c == Element::F32 ? Type{'f', 32} : narrow;
   size_t na = registers(p.m, p.k, bits), nb = registers(p.k, p.n, bits), nc = registers(p.m, p.n, bitsOf(p.c));
@@ -344,14 +394,18 @@ static void takeProduct(Builder &b) {
   b.inst.isCollective = true;
   b.inst.run = p.c == Element::S32 ? &multiply<int32_t> : bits == 64 ? &multiply<double> : &multiply<float>;
   if (p.c == Element::F32 && p.a == p.b && bits == 16)
-    b.inst.run = p.a == Element::BF16 ? p.k == 16 ? &multiply16<true, 16> : &multiply16<true, 8> : p.k == 16 ? &multiply16<false, 16> : &multiply16<false, 8>;
+    b.inst.run = p.a == Element::BF16 ? p.k == 16 ? &multiply16<true, 16> : &multiply16<true, 8>
+                 : p.k == 16          ? &multiply16<false, 16>
+                                      : &multiply16<false, 8>;
 }
 
 std::span<const Form> matrixForms() {
   static const Form forms[] = {
       {"ldmatrix.sync.aligned.m8n8(.x1|.x2|.x4){.trans}{.shared|.shared::cta}.b16", takeMatrix<false>},
       {"stmatrix.sync.aligned.m8n8(.x1|.x2|.x4){.trans}{.shared|.shared::cta}.b16", takeMatrix<true>},
-      {"mma.sync.aligned(.m16n8k8|.m16n8k16|.m16n8k4|.m16n8k32|.m16n8k64|.m8n8k4).row.col{.satfinite}(.f16|.f32|.f64|.s32)(.f16|.bf16|.tf32|.f64|.s8|.u8|.s4|.u4|.e4m3|.e5m2)(.f16|.bf16|.tf32|.f64|.s8|.u8|.s4|.u4|.e4m3|.e5m2)(.f16|.f32|.f64|.s32)",
+      {"mma.sync.aligned(.m16n8k8|.m16n8k16|.m16n8k4|.m16n8k32|.m16n8k64|.m8n8k4).row.col{.satfinite}(.f16|.f32|.f64|."
+       "s32)(.f16|.bf16|.tf32|.f64|.s8|.u8|.s4|.u4|.e4m3|.e5m2)(.f16|.bf16|.tf32|.f64|.s8|.u8|.s4|.u4|.e4m3|.e5m2)(."
+       "f16|.f32|.f64|.s32)",
        takeProduct},
   };
   return forms;

@@ -30,7 +30,8 @@ void Memory::free(uint64_t base) {
 
 /// The last block that begins at or before the address.
 static auto before(const std::vector<std::unique_ptr<Block>> &blocks, uint64_t address) {
-  return std::upper_bound(blocks.begin(), blocks.end(), address, [](uint64_t a, const auto &block) { return a < block->base; });
+  return std::upper_bound(blocks.begin(), blocks.end(), address,
+                          [](uint64_t a, const auto &block) { return a < block->base; });
 }
 
 const Block *Memory::search(uint64_t address, uint64_t bytes) const {
@@ -52,7 +53,8 @@ std::string Memory::describe(uint64_t address) const {
   uint64_t offset = address - block.base;
   if (offset < block.size)
     return "byte " + std::to_string(offset) + " of " + block.name + " of " + std::to_string(block.size) + " bytes";
-  return std::to_string(offset - block.size) + " bytes behind " + block.name + " of " + std::to_string(block.size) + " bytes";
+  return std::to_string(offset - block.size) + " bytes behind " + block.name + " of " + std::to_string(block.size) +
+         " bytes";
 }
 
 } // namespace smelt::sim

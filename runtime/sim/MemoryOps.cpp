@@ -33,7 +33,8 @@ static const char *nameOf(Space space) {
 }
 
 /// Resolves an address; a finding and false when it is not allocated or aligned.
-static bool resolve(Warp &w, const Inst &i, Space space, bool isGeneric, u64 address, unsigned bytes, unsigned lane, bool isWrite, Target &t) {
+static bool resolve(Warp &w, const Inst &i, Space space, bool isGeneric, u64 address, unsigned bytes, unsigned lane,
+                    bool isWrite, Target &t) {
   if (isGeneric) {
     switch (windowOf(address)) {
     case kGlobalWindow: space = Space::Global; break;
@@ -49,12 +50,15 @@ static bool resolve(Warp &w, const Inst &i, Space space, bool isGeneric, u64 add
   t.space = space;
   t.offset = address;
   auto outside = [&](u64 size) {
-    w.fail(i, Finding::OutOfBounds, lane, std::string(isWrite ? "a store of " : "a load of ") + std::to_string(bytes) + " bytes at " +
-                                              nameOf(space) + " address " + std::to_string(address) + ", which has " + std::to_string(size) + " bytes");
+    w.fail(i, Finding::OutOfBounds, lane,
+           std::string(isWrite ? "a store of " : "a load of ") + std::to_string(bytes) + " bytes at " + nameOf(space) +
+               " address " + std::to_string(address) + ", which has " + std::to_string(size) + " bytes");
     return false;
   };
-  if (address % bytes != 0) {
-    w.fail(i, Finding::Misaligned, lane, "an access of " + std::to_string(bytes) + " bytes at " + nameOf(space) + " address " + std::to_string(address));
+  if (address & (bytes - 1)) { // a power of two
+    w.fail(i, Finding::Misaligned, lane,
+           "an access of " + std::to_string(bytes) + " bytes at " + nameOf(space) + " address " +
+               std::to_string(address));
     return false;
   }
   auto within = [&](u64 size) { return address <= size && bytes <= size - address; };
@@ -62,8 +66,9 @@ static bool resolve(Warp &w, const Inst &i, Space space, bool isGeneric, u64 add
   case Space::Global: {
     const Block *block = w.launch->memory.find(address, bytes);
     if (!block) {
-      w.fail(i, Finding::OutOfBounds, lane, std::string(isWrite ? "a store of " : "a load of ") + std::to_string(bytes) + " bytes at global address " +
-                                                std::to_string(address) + ": " + w.launch->memory.describe(address));
+      w.fail(i, Finding::OutOfBounds, lane,
+             std::string(isWrite ? "a store of " : "a load of ") + std::to_string(bytes) + " bytes at global address " +
+                 std::to_string(address) + ": " + w.launch->memory.describe(address));
       return false;
     }
     t.bytes = block->bytes.get() + (address - block->base);
@@ -165,9 +170,10 @@ static void count(Warp &w, Space space, const u64 *addresses, u32 mask, unsigned
 void raceCheck(Warp &w, const Inst &i, u64 offset, unsigned bytes, bool isWrite, unsigned lane) {
   Shadow::Conflict found = w.cta->shadow.access(offset, bytes, isWrite, w.index, i.line, w.clock);
   if (found.isRace)
-    w.fail(i, Finding::Race, lane, std::string(isWrite ? "a store" : "a load") + " of shared address " + std::to_string(offset) + ", which warp " +
-                                       std::to_string(found.warp) + (found.otherWrote ? " wrote" : " read") + " in line " + std::to_string(found.line) +
-                                       " with no barrier between them");
+    w.fail(i, Finding::Race, lane,
+           std::string(isWrite ? "a store" : "a load") + " of shared address " + std::to_string(offset) +
+               ", which warp " + std::to_string(found.warp) + (found.otherWrote ? " wrote" : " read") + " in line " +
+               std::to_string(found.line) + " with no barrier between them");
 }
 
 /// Lanes of one store that write other values to the same bytes.
@@ -175,11 +181,14 @@ static void collisionCheck(Warp &w, const Inst &i, const u64 *addresses, const u
   u32 lanesOf[kLanes];
   unsigned n = 0;
   eachLane(w.mask, [&](unsigned l) { lanesOf[n++] = l; });
-  std::sort(lanesOf, lanesOf + n, [&](u32 a, u32 b) { return addresses[a] != addresses[b] ? addresses[a] < addresses[b] : a < b; });
+  std::sort(lanesOf, lanesOf + n,
+            [&](u32 a, u32 b) { return addresses[a] != addresses[b] ? addresses[a] < addresses[b] : a < b; });
   for (unsigned k = 1; k < n; ++k)
-    if (addresses[lanesOf[k]] == addresses[lanesOf[k - 1]] && std::memcmp(values[lanesOf[k]], values[lanesOf[k - 1]], bytes) != 0)
-      return w.fail(i, Finding::Race, lanesOf[k], "lane " + std::to_string(lanesOf[k - 1]) + " stores another value to the same shared address " +
-                                                      std::to_string(addresses[lanesOf[k]]));
+    if (addresses[lanesOf[k]] == addresses[lanesOf[k - 1]] &&
+        std::memcmp(values[lanesOf[k]], values[lanesOf[k - 1]], bytes) != 0)
+      return w.fail(i, Finding::Race, lanesOf[k],
+                    "lane " + std::to_string(lanesOf[k - 1]) + " stores another value to the same shared address " +
+                        std::to_string(addresses[lanesOf[k]]));
 }
 
 /// A load of 32-bit words of shared memory by lanes that all stand within it; the
@@ -190,33 +199,44 @@ static bool loadWords(Warp &w, const Inst &i, const Access &a) {
   unsigned total = a.total();
   const Cta &cta = *w.cta;
   u64 addresses[kLanes], size = cta.shared.size();
-  bool isPlain = size >= total;
-  eachLane(w.mask, [&](unsigned l) {
-    addresses[l] = addressOf(w, a, l);
-    isPlain &= addresses[l] <= size - total && addresses[l] % total == 0;
-  });
-  if (!isPlain)
+  if (size < total)
+    return false;
+  if (a.isWideBase) {
+    const u64 *base = w.lanes<u64>(a.base);
+    for (unsigned l = 0; l < kLanes; ++l)
+      addresses[l] = base[l] + u64(a.offset);
+  } else {
+    const u32 *base = w.lanes<u32>(a.base);
+    for (unsigned l = 0; l < kLanes; ++l)
+      addresses[l] = base[l] + u64(a.offset);
+  }
+  u64 outside = 0;
+  eachLane(w.mask, [&](unsigned l) { outside |= u64(addresses[l] > size - total) | (addresses[l] & (total - 1)); });
+  if (outside)
     return false;
   bool checks = w.checks();
   u32 inFlight = 0;
   for (unsigned k = 0; k < a.count; ++k) {
-    u32 defined = 0;
-    eachLane(w.mask, [&](unsigned l) {
-      u32 written;
-      std::memcpy(&written, &cta.sharedWritten[addresses[l] + 4 * k], 4);
-      defined |= u32(written == 0x01010101 || !checks) << l;
-      inFlight |= written & 0x02020202;
-    });
+    u32 defined = checks ? 0 : kAll;
+    if (checks)
+      eachLane(w.mask, [&](unsigned l) {
+        u32 written;
+        std::memcpy(&written, &cta.sharedWritten[addresses[l] + 4 * k], 4);
+        defined |= u32(written == 0x01010101) << l;
+        inFlight |= written & 0x02020202;
+      });
     if (checks && inFlight)
       return false; // the slow way tells where
     if (a.sinks[k])
       continue;
     if (a.width[k] != 32)
       return false;
-    u32 *to = w.lanes<u32>(a.elements[k]);
-    u32 made[kLanes];
-    eachLane(w.mask, [&](unsigned l) { std::memcpy(&made[l], &cta.shared[addresses[l] + 4 * k], 4); });
-    eachLane(w.mask, [&](unsigned l) { to[l] = made[l]; });
+    const uint8_t *shared = cta.shared.data() + 4 * k;
+    storeLanes<u32>(w, a.elements[k], [&](unsigned l) {
+      u32 word;
+      std::memcpy(&word, shared + addresses[l], 4);
+      return word;
+    });
     w.define(a.elements[k], defined);
   }
   if (checks)
@@ -256,7 +276,9 @@ static void load(Warp &w, const Inst &i) {
         for (unsigned byte = k * a.bytes; byte < (k + 1u) * a.bytes; ++byte) {
           isWritten &= t.written[byte] != 0;
           if (t.written[byte] == kInFlight)
-            return w.fail(i, Finding::Race, l, "a load of shared address " + std::to_string(t.offset) + ", to which an asynchronous copy goes that was not waited for");
+            return w.fail(i, Finding::Race, l,
+                          "a load of shared address " + std::to_string(t.offset) +
+                              ", to which an asynchronous copy goes that was not waited for");
         }
       defined[k] |= u32(isWritten) << l;
       if (a.sinks[k])
@@ -318,7 +340,10 @@ static Space spaceOf(std::string_view word, bool &isGeneric) {
   isGeneric = word.empty();
   if (word.starts_with(".shared"))
     return Space::Shared;
-  return word == ".local" ? Space::Local : word == ".const" ? Space::Const : word == ".param" ? Space::Param : Space::Global;
+  return word == ".local"   ? Space::Local
+         : word == ".const" ? Space::Const
+         : word == ".param" ? Space::Param
+                            : Space::Global;
 }
 
 static void takeAccess(Builder &b, bool isStore, size_t spaceWord, size_t vectorWord, size_t typeWord) {
@@ -366,7 +391,9 @@ static void convertAddress(Builder &b) { // words: .to, space
   if (!b.want(2))
     return;
   b.inst.d = b.dst(0, 64), b.inst.a = b.src(1, {'u', 64});
-  Window window = space.starts_with(".shared") ? kSharedWindow : space == ".local" ? kLocalWindow : space == ".const" ? kConstWindow
+  Window window = space.starts_with(".shared") ? kSharedWindow
+                  : space == ".local"          ? kLocalWindow
+                  : space == ".const"          ? kConstWindow
                   : space == ".param"          ? kParamWindow
                                                : kGlobalWindow;
   b.inst.imm = int64_t(inWindow(window, 0));
@@ -381,7 +408,8 @@ static void convertAddress(Builder &b) { // words: .to, space
       w.needDefined(i, i.a, "an address");
       eachLane(w.mask, [&](unsigned l) {
         if (!w.stop && windowOf(a[l]) != windowOf(u64(i.imm)))
-          w.fail(i, Finding::OutOfBounds, l, "address " + std::to_string(a[l]) + " does not lie in the state space it is converted to");
+          w.fail(i, Finding::OutOfBounds, l,
+                 "address " + std::to_string(a[l]) + " does not lie in the state space it is converted to");
       });
       storeLanes<u64>(w, i.d, [&](unsigned l) { return a[l] & ((u64(1) << kWindowShift) - 1); });
       w.define(i.d, w.definedOf(i.a));
@@ -392,7 +420,9 @@ static void isSpace(Builder &b) {
     return;
   b.inst.p = b.dstPredicate(b.operand(0)), b.inst.a = b.src(1, {'u', 64});
   std::string_view space = b.word(0);
-  b.inst.imm = space.starts_with(".shared") ? kSharedWindow : space == ".local" ? kLocalWindow : space == ".const" ? kConstWindow
+  b.inst.imm = space.starts_with(".shared") ? kSharedWindow
+               : space == ".local"          ? kLocalWindow
+               : space == ".const"          ? kConstWindow
                : space == ".param"          ? kParamWindow
                                             : kGlobalWindow;
   b.inst.run = [](Warp &w, const Inst &i) {
@@ -418,7 +448,8 @@ static u64 combine(AtomicOp op, Type t, u64 old, u64 x, u64 y) {
     u64 made = 0;
     for (unsigned at = 0; at < t.width; at += 16) {
       auto a = uint16_t(old >> at), c = uint16_t(x >> at);
-      uint16_t sum = t.kind == 'h' ? floatToBfloat(bfloatToFloat(a) + bfloatToFloat(c)) : floatToHalf(halfToFloat(a) + halfToFloat(c));
+      uint16_t sum = t.kind == 'h' ? floatToBfloat(bfloatToFloat(a) + bfloatToFloat(c))
+                                   : floatToHalf(halfToFloat(a) + halfToFloat(c));
       made |= u64(sum) << at;
     }
     return made;
@@ -460,10 +491,13 @@ static void atomic(Warp &w, const Inst &i) {
     for (unsigned k = 0; k < a.count; ++k) {
       u64 old = 0;
       std::memcpy(&old, target.bytes + k * a.bytes, a.bytes);
-      auto source = [&](Ref r) { return a.bytes == 8 ? w.lanes<u64>(r)[l] : u64(w.lanes<u32>(r)[l]) & (a.bytes == 2 ? 0xffff : kAll); };
+      auto source = [&](Ref r) {
+        return a.bytes == 8 ? w.lanes<u64>(r)[l] : u64(w.lanes<u32>(r)[l]) & (a.bytes == 2 ? 0xffff : kAll);
+      };
       u64 made = combine(op, t, old, source(a.elements[k]), op == AtomCas ? source(i.c) : 0);
       std::memcpy(target.bytes + k * a.bytes, &made, a.bytes);
-      bool wasWritten = !target.written || std::all_of(target.written + k * a.bytes, target.written + (k + 1) * a.bytes, [](uint8_t b) { return b; });
+      bool wasWritten = !target.written || std::all_of(target.written + k * a.bytes, target.written + (k + 1) * a.bytes,
+                                                       [](uint8_t b) { return b; });
       defined |= u32(wasWritten) << l;
       if (target.written && op == AtomExch)
         std::memset(target.written + k * a.bytes, 1, a.bytes);
@@ -484,8 +518,9 @@ static void atomic(Warp &w, const Inst &i) {
 template <bool hasResult> static void takeAtomic(Builder &b) {
   bool isGeneric = false;
   Space space = spaceOf(b.word(2), isGeneric);
-  constexpr std::pair<std::string_view, AtomicOp> ops[] = {{".add", AtomAdd}, {".min", AtomMin}, {".max", AtomMax}, {".and", AtomAnd}, {".or", AtomOr},
-                                                           {".xor", AtomXor}, {".exch", AtomExch}, {".cas", AtomCas}, {".inc", AtomInc}, {".dec", AtomDec}};
+  constexpr std::pair<std::string_view, AtomicOp> ops[] = {
+      {".add", AtomAdd}, {".min", AtomMin},   {".max", AtomMax}, {".and", AtomAnd}, {".or", AtomOr},
+      {".xor", AtomXor}, {".exch", AtomExch}, {".cas", AtomCas}, {".inc", AtomInc}, {".dec", AtomDec}};
   AtomicOp op = AtomAdd;
   for (auto [name, value] : ops)
     if (b.word(3) == name)
@@ -503,7 +538,8 @@ template <bool hasResult> static void takeAtomic(Builder &b) {
   if (!b.address(hasResult, space, isGeneric, a))
     return;
   unsigned width = t.width == 16 ? 16 : t.width;
-  std::vector<Ref> sourcesOf = b.vector(hasResult + 1, {isFloat && t.width >= 32 && !t.isPair ? 'f' : 'b', width}, a.count, false);
+  std::vector<Ref> sourcesOf =
+      b.vector(hasResult + 1, {isFloat && t.width >= 32 && !t.isPair ? 'f' : 'b', width}, a.count, false);
   std::copy(sourcesOf.begin(), sourcesOf.end(), a.elements);
   if (op == AtomCas)
     b.inst.c = b.src(hasResult + 2, {'b', width});
@@ -541,8 +577,10 @@ static void copyAsync(Warp &w, const Inst &i) {
     bool isWhole = true;
     if (size > 0) {
       reading |= 1u << l;
-      if (!resolve(w, i, Space::Global, from.isGeneric, globalAddresses[l], size == bytes ? bytes : 1, l, false, source) ||
-          (size < bytes && !resolve(w, i, Space::Global, from.isGeneric, globalAddresses[l] + size - 1, 1, l, false, target = {})))
+      if (!resolve(w, i, Space::Global, from.isGeneric, globalAddresses[l], size == bytes ? bytes : 1, l, false,
+                   source) ||
+          (size < bytes &&
+           !resolve(w, i, Space::Global, from.isGeneric, globalAddresses[l] + size - 1, 1, l, false, target = {})))
         return;
       resolve(w, i, Space::Shared, to.isGeneric, sharedAddresses[l], bytes, l, true, target);
       std::memcpy(target.bytes, source.bytes, size);
@@ -603,21 +641,30 @@ static void waitAllCopies(Builder &b) {
 
 std::span<const Form> memoryForms() {
 #define SMELT_SIM_TYPES "(.b8|.b16|.b32|.b64|.u8|.u16|.u32|.u64|.s8|.s16|.s32|.s64|.f32|.f64)"
-#define SMELT_SIM_CACHE "{.L1::evict_normal|.L1::evict_unchanged|.L1::evict_first|.L1::evict_last|.L1::no_allocate|.ca|.cg|.cs|.cv|.lu}{.L2::cache_hint|.L2::64B|.L2::128B|.L2::256B}"
+#define SMELT_SIM_CACHE                                                                                                \
+  "{.L1::evict_normal|.L1::evict_unchanged|.L1::evict_first|.L1::evict_last|.L1::no_allocate|.ca|.cg|.cs|.cv|.lu}{."   \
+  "L2::cache_hint|.L2::64B|.L2::128B|.L2::256B}"
 #define SMELT_SIM_SPACE "{.global|.shared|.shared::cta|.local|.const|.param|.param::entry}"
   static const Form forms[] = {
-      {"ld{.weak|.volatile|.relaxed|.acquire}{.cta|.cluster|.gpu|.sys}" SMELT_SIM_SPACE SMELT_SIM_CACHE "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
+      {"ld{.weak|.volatile|.relaxed|.acquire}{.cta|.cluster|.gpu|.sys}" SMELT_SIM_SPACE SMELT_SIM_CACHE
+       "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
        [](Builder &b) { takeAccess(b, false, 2, 5, 6); }},
-      {"ld{.weak}{.none}{.global}.nc" SMELT_SIM_CACHE "{.v2|.v4|.v8}" SMELT_SIM_TYPES, [](Builder &b) { takeAccess(b, false, 2, 5, 6); }},
-      {"st{.weak|.volatile|.relaxed|.release}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta|.local}{.L1::evict_normal|.L1::evict_unchanged|.L1::evict_first|.L1::evict_last|.L1::no_allocate|.wb|.cg|.cs|.wt}{.L2::cache_hint}{.v2|.v4|.v8}" SMELT_SIM_TYPES,
+      {"ld{.weak}{.none}{.global}.nc" SMELT_SIM_CACHE "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
+       [](Builder &b) { takeAccess(b, false, 2, 5, 6); }},
+      {"st{.weak|.volatile|.relaxed|.release}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta|.local}{.L1::evict_"
+       "normal|.L1::evict_unchanged|.L1::evict_first|.L1::evict_last|.L1::no_allocate|.wb|.cg|.cs|.wt}{.L2::cache_hint}"
+       "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
        [](Builder &b) { takeAccess(b, true, 2, 5, 6); }},
       {"cvta{.to}(.global|.shared|.shared::cta|.local|.const|.param|.param::entry).u64", convertAddress},
       {"isspacep(.global|.shared|.shared::cta|.local|.const|.param)", isSpace},
       {"prefetch{.global|.local}(.L1|.L2)", doNothing},
       {"prefetchu.L1", doNothing},
-      {"atom{.relaxed|.acquire|.release|.acq_rel}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta}(.add|.min|.max|.and|.or|.xor|.exch|.cas|.inc|.dec){.noftz}{.none}(.b16|.b32|.b64|.u32|.u64|.s32|.s64|.f16|.f16x2|.bf16|.bf16x2|.f32|.f64)",
+      {"atom{.relaxed|.acquire|.release|.acq_rel}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta}(.add|.min|."
+       "max|.and|.or|.xor|.exch|.cas|.inc|.dec){.noftz}{.none}(.b16|.b32|.b64|.u32|.u64|.s32|.s64|.f16|.f16x2|.bf16|."
+       "bf16x2|.f32|.f64)",
        takeAtomic<true>},
-      {"red{.relaxed|.release}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta}(.add|.min|.max|.and|.or|.xor|.inc|.dec){.noftz}{.v2|.v4|.v8}(.b32|.b64|.u32|.u64|.s32|.s64|.f16|.f16x2|.bf16|.bf16x2|.f32|.f64)",
+      {"red{.relaxed|.release}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta}(.add|.min|.max|.and|.or|.xor|."
+       "inc|.dec){.noftz}{.v2|.v4|.v8}(.b32|.b64|.u32|.u64|.s32|.s64|.f16|.f16x2|.bf16|.bf16x2|.f32|.f64)",
        takeAtomic<false>},
       {"cp.async(.ca|.cg).shared{::cta}.global{.L2::64B|.L2::128B|.L2::256B}", takeCopyAsync},
       {"cp.async.commit_group", commitCopies},

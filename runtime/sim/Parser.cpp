@@ -61,7 +61,8 @@ private:
     if (token.kind != Token::Integer)
       return wanted(token, what);
     if (token.value > most)
-      return fail(token, std::string(what) + " is " + std::to_string(token.value) + ", want at most " + std::to_string(most));
+      return fail(token,
+                  std::string(what) + " is " + std::to_string(token.value) + ", want at most " + std::to_string(most));
     value = token.value;
     return true;
   }
@@ -118,7 +119,8 @@ private:
       } else if (!scopes.empty()) {
         scopes.back().pending.push_back(use);
       } else {
-        diagnostics.push_back({use.at, "'" + std::string(use.name) + "' is no register, variable, function or label", 65});
+        diagnostics.push_back(
+            {use.at, "'" + std::string(use.name) + "' is no register, variable, function or label", 65});
       }
     }
   }
@@ -186,8 +188,11 @@ private:
   }
 
   static bool spaceOf(const Token &token, Space &space) {
-    constexpr std::pair<std::string_view, Space> names[] = {
-        {".global", Space::Global}, {".const", Space::Const}, {".shared", Space::Shared}, {".local", Space::Local}, {".param", Space::Param}};
+    constexpr std::pair<std::string_view, Space> names[] = {{".global", Space::Global},
+                                                            {".const", Space::Const},
+                                                            {".shared", Space::Shared},
+                                                            {".local", Space::Local},
+                                                            {".param", Space::Param}};
     for (auto [name, value] : names)
       if (token.isWord(name))
         return space = value, true;
@@ -273,7 +278,8 @@ private:
         ++depth;
       } else if (token.is("}")) {
         --depth;
-      } else if (token.kind == Token::Integer || token.kind == Token::Float32 || token.kind == Token::Float64 || token.is("-")) {
+      } else if (token.kind == Token::Integer || token.kind == Token::Float32 || token.kind == Token::Float64 ||
+                 token.is("-")) {
         bool negative = token.is("-");
         if (negative)
           token = lexer.next();
@@ -283,13 +289,15 @@ private:
         for (uint64_t b = 0; b < unit; ++b)
           v.initial.push_back(uint8_t(bits >> (8 * b)));
       } else if (!token.is(",")) {
-        return token.kind == Token::Word ? fail(token, "an initial value that is an address", 69) : wanted(token, "a number");
+        return token.kind == Token::Word ? fail(token, "an initial value that is an address", 69)
+                                         : wanted(token, "a number");
       }
     } while (depth > 0);
     if (v.bytes == 0 && isMany)
       v.bytes = v.initial.size();
     if (v.initial.size() > v.bytes)
-      return fail(lexer.peek(), "'" + v.name + "' has " + std::to_string(v.initial.size()) + " initial bytes, its size is " + std::to_string(v.bytes));
+      return fail(lexer.peek(), "'" + v.name + "' has " + std::to_string(v.initial.size()) +
+                                    " initial bytes, its size is " + std::to_string(v.bytes));
     v.initial.resize(v.bytes);
     return true;
   }
@@ -463,7 +471,8 @@ private:
       else if (!scopes.back().registers.try_emplace(name.text, first).second)
         return (void)fail(name, "register '" + std::string(name.text) + "' is declared twice");
       for (uint64_t i = 0; i < count; ++i)
-        f->registers.push_back({isFamily ? std::string(name.text) + std::to_string(i) : std::string(name.text), *type->kind});
+        f->registers.push_back(
+            {isFamily ? std::string(name.text) + std::to_string(i) : std::string(name.text), *type->kind});
       registerCount += count;
     } while (accept(","));
     expect(";");
@@ -565,10 +574,8 @@ private:
       operand.bits = token.value ^ (isMinus ? uint64_t(1) << (isSingle ? 31 : 63) : 0);
       return true;
     }
-    case Token::Word:
-      return !isMinus ? name(operand, token, place) : wanted(token, "a number");
-    default:
-      return wanted(token, "an operand");
+    case Token::Word: return !isMinus ? name(operand, token, place) : wanted(token, "a number");
+    default: return wanted(token, "an operand");
     }
   }
 

@@ -50,7 +50,7 @@ struct Variable {
   Space space = Space::Global;
   Position at;
   uint64_t bytes = 0, align = 1;
-  bool isExtern = false; // of a size that the launch says
+  bool isExtern = false;        // of a size that the launch says
   std::vector<uint8_t> initial; // empty: none
 };
 
@@ -58,10 +58,48 @@ struct Variable {
 inline constexpr uint32_t kParameterFlag = 1u << 31, kResultFlag = 1u << 30;
 
 enum class Special : uint8_t {
-  TidX, TidY, TidZ, NTidX, NTidY, NTidZ, CtaIdX, CtaIdY, CtaIdZ, NCtaIdX, NCtaIdY, NCtaIdZ, LaneId, WarpId, NWarpId,
-  SmId, NSmId, GridId, LaneMaskEq, LaneMaskLt, LaneMaskLe, LaneMaskGt, LaneMaskGe, ClusterIdX, ClusterIdY, ClusterIdZ,
-  NClusterIdX, NClusterIdY, NClusterIdZ, ClusterCtaIdX, ClusterCtaIdY, ClusterCtaIdZ, ClusterNCtaIdX, ClusterNCtaIdY,
-  ClusterNCtaIdZ, ClusterCtaRank, ClusterNCtaRank, IsExplicitCluster, DynamicSmemSize, TotalSmemSize, Clock, Clock64,
+  TidX,
+  TidY,
+  TidZ,
+  NTidX,
+  NTidY,
+  NTidZ,
+  CtaIdX,
+  CtaIdY,
+  CtaIdZ,
+  NCtaIdX,
+  NCtaIdY,
+  NCtaIdZ,
+  LaneId,
+  WarpId,
+  NWarpId,
+  SmId,
+  NSmId,
+  GridId,
+  LaneMaskEq,
+  LaneMaskLt,
+  LaneMaskLe,
+  LaneMaskGt,
+  LaneMaskGe,
+  ClusterIdX,
+  ClusterIdY,
+  ClusterIdZ,
+  NClusterIdX,
+  NClusterIdY,
+  NClusterIdZ,
+  ClusterCtaIdX,
+  ClusterCtaIdY,
+  ClusterCtaIdZ,
+  ClusterNCtaIdX,
+  ClusterNCtaIdY,
+  ClusterNCtaIdZ,
+  ClusterCtaRank,
+  ClusterNCtaRank,
+  IsExplicitCluster,
+  DynamicSmemSize,
+  TotalSmemSize,
+  Clock,
+  Clock64,
   GlobalTimer,
 };
 std::optional<Special> specialNamed(std::string_view name); // "%tid.x"

@@ -12,9 +12,12 @@
 
 namespace smelt::sim {
 
-Shadow::Conflict Shadow::record(uint64_t offset, unsigned bytes, bool isWrite, uint32_t warp, uint32_t line, const Clock &clock) {
+Shadow::Conflict Shadow::record(uint64_t offset, unsigned bytes, bool isWrite, uint32_t warp, uint32_t line,
+                                const Clock &clock) {
   Conflict found;
-  auto happened = [&](uint32_t who, uint32_t epoch) { return who == warp || (who < clock.epochs.size() && clock.epochs[who] >= epoch); };
+  auto happened = [&](uint32_t who, uint32_t epoch) {
+    return who == warp || (who < clock.epochs.size() && clock.epochs[who] >= epoch);
+  };
   auto report = [&](bool wrote, uint32_t who, uint32_t at) {
     if (!found.isRace)
       found = {true, wrote, who, at};

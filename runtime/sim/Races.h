@@ -49,8 +49,9 @@ public:
       bool isKnown = true;
       for (uint64_t k = offset / 4; k < (offset + bytes) / 4; ++k) {
         const Word &word = words[k];
-        isKnown &= isWrite ? word.writer == warp && word.writeEpoch == epoch && word.reader == kNobody && word.writeBytes == 15
-                           : word.reader == warp && word.readEpoch == epoch && word.readBytes == 15;
+        isKnown &=
+            isWrite ? word.writer == warp && word.writeEpoch == epoch && word.reader == kNobody && word.writeBytes == 15
+                    : word.reader == warp && word.readEpoch == epoch && word.readBytes == 15;
       }
       if (isKnown)
         return {};

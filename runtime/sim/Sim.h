@@ -20,7 +20,15 @@ namespace smelt::sim {
 /// What is wrong with a kernel, where it was seen.
 struct Finding {
   enum Kind : uint8_t {
-    OutOfBounds, Misaligned, Uninitialised, Race, PartialWarp, Barrier, Deadlock, Trap, Limit,
+    OutOfBounds,
+    Misaligned,
+    Uninitialised,
+    Race,
+    PartialWarp,
+    Barrier,
+    Deadlock,
+    Trap,
+    Limit,
   };
   Kind kind;
   std::string message; // with the kernel, the line of the PTX, CTA, warp and lane
@@ -50,8 +58,8 @@ struct Launch {
   uint64_t dynamicShared = 0;
   /// The bytes of each parameter, in order.
   std::vector<std::vector<uint8_t>> arguments;
-  bool checks = true;           // initialisation and races; bounds are always checked
-  uint64_t seed = 0;            // 0: warps take turns; else a random order
+  bool checks = true; // initialisation and races; bounds are always checked
+  uint64_t seed = 0;  // 0: warps take turns; else a random order
   uint64_t maxWarpInstructions = uint64_t(1) << 36;
 };
 

@@ -25,9 +25,11 @@ static u32 members(Warp &w, const Inst &i, Ref mask) {
   });
   u32 missing = first & w.live & ~w.mask;
   if (missing && !w.stop)
-    w.fail(i, Finding::PartialWarp, unsigned(std::countr_zero(missing)), "a member of the mask is not at the instruction");
+    w.fail(i, Finding::PartialWarp, unsigned(std::countr_zero(missing)),
+           "a member of the mask is not at the instruction");
   if ((w.mask & ~first) && !w.stop)
-    w.fail(i, Finding::PartialWarp, unsigned(std::countr_zero(w.mask & ~first)), "at the instruction without being a member of the mask");
+    w.fail(i, Finding::PartialWarp, unsigned(std::countr_zero(w.mask & ~first)),
+           "at the instruction without being a member of the mask");
   return first;
 }
 /// Waits for all lanes where the mask is a constant that names all of them.
@@ -91,9 +93,7 @@ static void vote(Warp &w, const Inst &i) {
   case 0: setPredicate(w, i.p, p == mask ? kAll : 0, defined); break;
   case 1: setPredicate(w, i.p, p ? kAll : 0, defined); break;
   case 2: setPredicate(w, i.p, p == mask || p == 0 ? kAll : 0, defined); break;
-  default:
-    storeLanes<u32>(w, i.d, [&](unsigned) { return p; });
-    w.define(i.d, defined);
+  default: storeLanes<u32>(w, i.d, [&](unsigned) { return p; }); w.define(i.d, defined);
   }
 }
 static void takeVote(Builder &b) {
@@ -145,7 +145,13 @@ static void takeReduction(Builder &b) {
     return;
   std::string_view op = b.word(0);
   bool isSigned = b.word(1) == ".s32";
-  b.inst.extra = (op == ".add" ? 0 : op == ".min" ? 1 : op == ".max" ? 2 : op == ".and" ? 3 : op == ".or" ? 4 : 5) | isSigned << 4;
+  b.inst.extra = (op == ".add"   ? 0
+                  : op == ".min" ? 1
+                  : op == ".max" ? 2
+                  : op == ".and" ? 3
+                  : op == ".or"  ? 4
+                                 : 5) |
+                 isSigned << 4;
   b.inst.d = b.dst(0, 32), b.inst.a = b.src(1, {'b', 32});
   takeMembers(b, 2);
   b.inst.run = [](Warp &w, const Inst &i) {

@@ -72,7 +72,8 @@ static bool readArgument(StringRef spec, sim::Device &device, Argument &argument
   if (size.empty())
     return appendNumber(argument.bytes, name, value);
   std::vector<uint8_t> unit;
-  if (!size.consume_back("]") || size.getAsInteger(10, argument.elements) || argument.elements > uint64_t(1) << 28 || !appendNumber(unit, name, "0"))
+  if (!size.consume_back("]") || size.getAsInteger(10, argument.elements) || argument.elements > uint64_t(1) << 28 ||
+      !appendNumber(unit, name, "0"))
     return false;
   argument.address = device.allocate(argument.elements * unit.size());
   append(argument.bytes, argument.address);
@@ -153,7 +154,8 @@ int smelt::ptxCheck(const PtxArgs &args) {
   for (const std::string &spec : args.arguments) {
     arguments.emplace_back();
     if (!readArgument(spec, *device, arguments.back()))
-      return usageError("--arg '" + Twine(spec) + "': want TYPE:NUMBER or TYPE[N]:iota, zero, random or unwritten; i16, i32, i64, f32, f64");
+      return usageError("--arg '" + Twine(spec) +
+                        "': want TYPE:NUMBER or TYPE[N]:iota, zero, random or unwritten; i16, i32, i64, f32, f64");
     launch.arguments.push_back(arguments.back().bytes);
   }
   sim::LaunchResult result = device->launch(launch);

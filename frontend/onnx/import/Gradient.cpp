@@ -114,17 +114,14 @@ private:
     SmallVector<int64_t> axes(op.getAxes());
     Value wide = n.broadcast(n.unsqueeze(g, axes), n.dims(x));
     switch (op.getKind()) {
-    case ReduceKind::sum:
-      give(x, wide);
-      return success();
+    case ReduceKind::sum: give(x, wide); return success();
     case ReduceKind::max:
     case ReduceKind::min: { // shared by all elements that are the extreme
       Value hit = n.cast(n.cmp(CmpKind::eq, x, n.unsqueeze(op.getResult(), axes)), n.elem(x));
       give(x, n.div(n.mul(wide, hit), n.reduce(ReduceKind::sum, hit, axes, true)));
       return success();
     }
-    default:
-      return n.unsupported("the gradient of a reduction of kind " + stringifyReduceKind(op.getKind()));
+    default: return n.unsupported("the gradient of a reduction of kind " + stringifyReduceKind(op.getKind()));
     }
   }
 
@@ -168,7 +165,8 @@ private:
         .Case([&](TanhOp) { return give(x, n.mul(g, n.sub(num(y, 1), square(y)))), success(); })
         .Case([&](SigmoidOp) { return give(x, n.mul(g, n.mul(y, n.sub(num(y, 1), y)))), success(); })
         .Case([&](ErfOp) { // 2 / sqrt(pi) * exp(-x^2)
-          return give(x, n.mul(g, n.mul(num(x, 1.1283791670955126), unary<ExpOp>(n, unary<NegOp>(n, square(x)))))), success();
+          return give(x, n.mul(g, n.mul(num(x, 1.1283791670955126), unary<ExpOp>(n, unary<NegOp>(n, square(x)))))),
+                 success();
         })
         .Case<FloorOp, CeilOp, RoundOp, SignOp>([&](auto) { return success(); }) // 0 almost everywhere
         .Case([&](CastOp) { return give(x, n.cast(g, n.elem(x))), success(); })

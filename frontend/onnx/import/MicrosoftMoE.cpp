@@ -27,17 +27,17 @@ struct Projection {
   Value weight, bias, scales, zeros;
   StringRef name;
   int64_t experts = 0, rows = 0, cols = 0; // E, N, K
-  int64_t bits = 0, block = 0; // 0 bits: in float
+  int64_t bits = 0, block = 0;             // 0 bits: in float
 };
 
 enum class Activation { Relu, Gelu, Silu, Identity, SwiGLU };
 
 /// Tokens' slots in the order of their experts.
 struct Dispatch {
-  Value rows;                      // [T * k, H]
-  Value back;                      // i64 [T * k]: where a slot's row stands
-  SmallVector<AffineExpr> begin;   // per expert, the first of its rows
-  SmallVector<AffineExpr> length;  // and their number
+  Value rows;                     // [T * k, H]
+  Value back;                     // i64 [T * k]: where a slot's row stands
+  SmallVector<AffineExpr> begin;  // per expert, the first of its rows
+  SmallVector<AffineExpr> length; // and their number
   AffineExpr tokens;
 };
 
@@ -92,7 +92,8 @@ static FailureOr<Value> project(NodeImport &n, const Projection &p, Value x, int
   if (p.bits == 0) {
     w = expert(w);
   } else {
-    PackedMatrix packed{p.weight, p.scales, p.zeros, p.rows, p.cols, p.block ? p.block : p.cols, p.bits, p.experts, p.block == 0};
+    PackedMatrix packed{p.weight, p.scales,  p.zeros,     p.rows, p.cols, p.block ? p.block : p.cols,
+                        p.bits,   p.experts, p.block == 0};
     auto decoded = unpackMatrix(n, packed, e, p.name);
     if (failed(decoded))
       return failure();
@@ -124,15 +125,11 @@ static Value swiglu(NodeImport &n, Value gate, Value linear) {
 
 static Value activate(NodeImport &n, Activation kind, Value x) {
   switch (kind) {
-  case Activation::Relu:
-    return n.max(x, like(n, x, 0));
-  case Activation::Gelu:
-    return geluTanh(n, x);
-  case Activation::Silu:
-    return n.mul(x, unary<SigmoidOp>(n, x));
+  case Activation::Relu: return n.max(x, like(n, x, 0));
+  case Activation::Gelu: return geluTanh(n, x);
+  case Activation::Silu: return n.mul(x, unary<SigmoidOp>(n, x));
   case Activation::Identity:
-  case Activation::SwiGLU:
-    return x;
+  case Activation::SwiGLU: return x;
   }
   llvm_unreachable("an activation");
 }
@@ -190,7 +187,8 @@ static LogicalResult mixture(NodeImport &n, MutableArrayRef<Projection> fc, Valu
     return failure();
   bool fused = *kind == Activation::SwiGLU && fusion != 0;
   if (*kind == Activation::SwiGLU && fused == bool(fc[2].weight))
-    return n.error(fused ? "swiglu that is fused, and a weight of fc3" : "swiglu that is not fused without a weight of fc3");
+    return n.error(fused ? "swiglu that is fused, and a weight of fc3"
+                         : "swiglu that is not fused without a weight of fc3");
   if (failed(expectRank(n, x, 2, 3, "input")) || failed(expectRank(n, router, 2, 2, "router_probs")) ||
       failed(expectFloat(n, x, "input")) || failed(n.sameElementType({x, router, mix})))
     return failure();
@@ -198,6 +196,9 @@ static LogicalResult mixture(NodeImport &n, MutableArrayRef<Projection> fc, Valu
   auto hidden = staticDim(n, x, n.rank(x) - 1, "input");
   if (failed(experts) || failed(hidden))
     return failure();
+  constexpr int64_t maxExperts = 1024; // each has kernels of its own
+  if (*experts > maxExperts)
+    return n.unsupported(Twine(*experts) + " experts, want " + Twine(maxExperts) + " at most");
   int64_t k = n.i("k", 1), inner = fc[1].cols;
   if (failed(expectRange(n, k, 1, *experts, "k")))
     return failure();
@@ -206,8 +207,8 @@ static LogicalResult mixture(NodeImport &n, MutableArrayRef<Projection> fc, Valu
       continue;
     int64_t rows = i == 1 ? *hidden : i == 0 && fused ? 2 * inner : inner, cols = i == 1 ? inner : *hidden;
     if (p.experts != *experts || p.rows != rows || p.cols != cols)
-      return n.error(Twine(p.name) + " has the shape [" + Twine(p.experts) + ", " + Twine(p.rows) + ", " + Twine(p.cols) +
-                     "], want [" + Twine(*experts) + ", " + Twine(rows) + ", " + Twine(cols) + "]");
+      return n.error(Twine(p.name) + " has the shape [" + Twine(p.experts) + ", " + Twine(p.rows) + ", " +
+                     Twine(p.cols) + "], want [" + Twine(*experts) + ", " + Twine(rows) + ", " + Twine(cols) + "]");
     AffineExpr blocks = p.bits && p.block ? n.num(cols / p.block) : AffineExpr();
     Dims scales = {n.num(*experts), n.num(rows)};
     if (blocks)
@@ -253,7 +254,8 @@ static LogicalResult mixture(NodeImport &n, MutableArrayRef<Projection> fc, Valu
   Value slots = make<GatherOp>(n, {tokens * k, n.num(*hidden)}, n.elem(x), all, d->back, 0);
   if (!slots)
     return failure();
-  Value y = n.mul(n.reshape(slots, {tokens, n.num(k), n.num(*hidden)}), n.reshape(weight, {tokens, n.num(k), n.num(1)}));
+  Value y =
+      n.mul(n.reshape(slots, {tokens, n.num(k), n.num(*hidden)}), n.reshape(weight, {tokens, n.num(k), n.num(1)}));
   return n.set(0, y ? n.reshape(n.reduce(ReduceKind::sum, y, {1}, false), outer) : Value());
 }
 
@@ -261,13 +263,15 @@ static LogicalResult mixture(NodeImport &n, MutableArrayRef<Projection> fc, Valu
 LogicalResult importMoE(NodeImport &n) {
   if (failed(requireInputs(n, {1, 2, 4})))
     return failure();
-  Projection fc[3] = {{n.in(2), n.in(3), {}, {}, "fc1"}, {n.in(4), n.in(5), {}, {}, "fc2"}, {n.in(6), n.in(7), {}, {}, "fc3"}};
+  Projection fc[3] = {
+      {n.in(2), n.in(3), {}, {}, "fc1"}, {n.in(4), n.in(5), {}, {}, "fc2"}, {n.in(6), n.in(7), {}, {}, "fc3"}};
   for (Projection &p : fc) {
     if (!p.weight)
       continue;
     if (failed(expectRank(n, p.weight, 3, 3, p.name)) || failed(n.sameElementType({n.in(0), p.weight, p.bias})))
       return failure();
-    auto experts = staticDim(n, p.weight, 0, p.name), rows = staticDim(n, p.weight, 1, p.name), cols = staticDim(n, p.weight, 2, p.name);
+    auto experts = staticDim(n, p.weight, 0, p.name), rows = staticDim(n, p.weight, 1, p.name),
+         cols = staticDim(n, p.weight, 2, p.name);
     if (failed(experts) || failed(rows) || failed(cols))
       return failure();
     p.experts = *experts, p.rows = *rows, p.cols = *cols;
@@ -303,7 +307,8 @@ LogicalResult importQMoE(NodeImport &n) {
         failed(expectRank(n, p.scales, block ? 3 : 2, block ? 3 : 2, "the scales of " + p.name.str())) ||
         failed(expectFloat(n, p.scales, "the scales of " + p.name.str())))
       return failure();
-    auto experts = staticDim(n, p.weight, 0, p.name), rows = staticDim(n, p.weight, 1, p.name), bytes = staticDim(n, p.weight, 2, p.name);
+    auto experts = staticDim(n, p.weight, 0, p.name), rows = staticDim(n, p.weight, 1, p.name),
+         bytes = staticDim(n, p.weight, 2, p.name);
     if (failed(experts) || failed(rows) || failed(bytes))
       return failure();
     p.experts = *experts, p.rows = *rows, p.cols = *bytes * 8 / p.bits;

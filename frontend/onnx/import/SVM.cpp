@@ -16,13 +16,15 @@ using namespace mlir;
 namespace smelt::onnx {
 
 /// k(x, v) for x [N, F] and `vectors` [V, F]: [N, V].
-static FailureOr<Value> kernelMatrix(NodeImport &n, Value x, ArrayRef<double> vectors, int64_t count, StringRef kernel) {
+static FailureOr<Value> kernelMatrix(NodeImport &n, Value x, ArrayRef<double> vectors, int64_t count,
+                                     StringRef kernel) {
   Type elem = n.elem(x);
   auto width = staticDim(n, x, 1, "X");
   if (failed(width))
     return failure();
   if (count < 1 || int64_t(vectors.size()) != count * *width)
-    return n.error("support vectors have " + Twine(vectors.size()) + " entries, want " + Twine(count) + " x " + Twine(*width));
+    return n.error("support vectors have " + Twine(vectors.size()) + " entries, want " + Twine(count) + " x " +
+                   Twine(*width));
   SmallVector<double> params = n.floats("kernel_params"); // gamma, coef0, degree
   params.resize(3, 0.0);
   Value sv = floats(n, vectors, {count, *width}, elem);
@@ -93,8 +95,12 @@ static FailureOr<Pairs> comparePairs(NodeImport &n, Value x, int64_t classes, Ar
   }
   int64_t vectors = start.back(), pairs = classes * (classes - 1) / 2, pair = 0;
   if (int64_t(coefficients.size()) != (classes - 1) * vectors || int64_t(rho.size()) != pairs)
-    return n.error("coefficients and rho have " + Twine(coefficients.size()) + " and " + Twine(rho.size()) + " entries, want " +
-                   Twine((classes - 1) * vectors) + " and " + Twine(pairs));
+    return n.error("coefficients and rho have " + Twine(coefficients.size()) + " and " + Twine(rho.size()) +
+                   " entries, want " + Twine((classes - 1) * vectors) + " and " + Twine(pairs));
+  constexpr int64_t maxEntries = int64_t(1) << 26; // a table of every vector and pair
+  if (vectors * pairs > maxEntries)
+    return n.unsupported("an SVMClassifier of " + Twine(vectors) + " vectors and " + Twine(pairs) +
+                         " pairs of classes");
   auto k = kernelMatrix(n, x, n.floats("support_vectors"), vectors, n.s("kernel_type", "LINEAR"));
   if (failed(k))
     return failure();
@@ -126,16 +132,19 @@ static FailureOr<Pairs> comparePairs(NodeImport &n, Value x, int64_t classes, Ar
 }
 
 /// Platt's sigmoid of every pair's score, coupled to one probability a class.
-static FailureOr<Value> probabilities(NodeImport &n, Value scores, int64_t classes, ArrayRef<double> a, ArrayRef<double> b) {
+static FailureOr<Value> probabilities(NodeImport &n, Value scores, int64_t classes, ArrayRef<double> a,
+                                      ArrayRef<double> b) {
   int64_t pairs = classes * (classes - 1) / 2;
   if (int64_t(a.size()) != pairs || int64_t(b.size()) != pairs)
-    return n.error("prob_a and prob_b have " + Twine(a.size()) + " and " + Twine(b.size()) + " entries, want " + Twine(pairs));
+    return n.error("prob_a and prob_b have " + Twine(a.size()) + " and " + Twine(b.size()) + " entries, want " +
+                   Twine(pairs));
   Type f32 = n.b.getF32Type();
   Value at = n.add(n.mul(scores, floats(n, a, {pairs}, f32)), floats(n, b, {pairs}, f32));
   Value p = at ? clamp(n, unary<SigmoidOp>(n, unary<NegOp>(n, at)), 1e-7, 1 - 1e-7) : Value();
   if (!p)
     return failure();
-  return hostCall(n, "PairwiseCoupling", getTensorType(Dims{n.dims(p)[0], n.num(classes)}, f32), p, {{}, {}, {}, /*placed=*/true})[0];
+  return hostCall(n, "PairwiseCoupling", getTensorType(Dims{n.dims(p)[0], n.num(classes)}, f32), p,
+                  {{}, {}, {}, /*placed=*/true})[0];
 }
 
 LogicalResult importSVMClassifier(NodeImport &n) {

@@ -52,27 +52,37 @@ int64_t evaluateExpr(AffineExpr e, ArrayRef<int64_t> symbols) {
     return symbols[symbol.getPosition()];
   auto binary = cast<AffineBinaryOpExpr>(e);
   int64_t x = evaluateExpr(binary.getLHS(), symbols), y = evaluateExpr(binary.getRHS(), symbols);
-  return e.getKind() == AffineExprKind::Add ? x + y : e.getKind() == AffineExprKind::Mul ? x * y : e.getKind() == AffineExprKind::CeilDiv ? (x + y - 1) / y : e.getKind() == AffineExprKind::FloorDiv ? x / y : x % y;
+  return e.getKind() == AffineExprKind::Add        ? x + y
+         : e.getKind() == AffineExprKind::Mul      ? x * y
+         : e.getKind() == AffineExprKind::CeilDiv  ? (x + y - 1) / y
+         : e.getKind() == AffineExprKind::FloorDiv ? x / y
+                                                   : x % y;
 }
 
 std::string join(const std::vector<std::string> &parts, const std::string &prefix = "") {
   std::string text;
   for (size_t i = 0; i < parts.size(); ++i)
-    text += (i ? ", " : "") + (prefix.empty() ? parts[i] : prefix + std::to_string(i) + (prefix == "%x" && parts[i].empty() ? "" : ": " + parts[i]));
+    text += (i ? ", " : "") +
+            (prefix.empty() ? parts[i]
+                            : prefix + std::to_string(i) + (prefix == "%x" && parts[i].empty() ? "" : ": " + parts[i]));
   return text;
 }
 
-void expectAgrees(const Text &text, const std::vector<Bytes> &inputs, double tolerance = 0, std::vector<int64_t> symbols = {}, int64_t wantedStatus = 0) {
+void expectAgrees(const Text &text, const std::vector<Bytes> &inputs, double tolerance = 0,
+                  std::vector<int64_t> symbols = {}, int64_t wantedStatus = 0) {
   SCOPED_TRACE(text.body);
   MLIRContext context;
-  context.loadDialect<SmeltDialect, LLVM::LLVMDialect, vector::VectorDialect, arith::ArithDialect, scf::SCFDialect, func::FuncDialect, math::MathDialect>();
+  context.loadDialect<SmeltDialect, LLVM::LLVMDialect, vector::VectorDialect, arith::ArithDialect, scf::SCFDialect,
+                      func::FuncDialect, math::MathDialect>();
   std::vector<std::string> names(text.operands.size());
   std::string call;
   for (size_t i = 0; i < names.size(); ++i)
     call += (i ? ", %x" : "%x") + std::to_string(i);
   std::string source = text.symbols + "\nfunc.func @f(" + join(text.operands, "%x") + ") {\n  %r" +
-                       (text.results.size() > 1 ? ":" + std::to_string(text.results.size()) : "") + " = smelt.kernel \"k\" (" + call + ") {\n  ^bb0(" +
-                       join(text.operands, "%a") + "):\n" + text.body + "\n  } : (" + join(text.operands) + ") -> (" + join(text.results) + ")\n  return\n}\n";
+                       (text.results.size() > 1 ? ":" + std::to_string(text.results.size()) : "") +
+                       " = smelt.kernel \"k\" (" + call + ") {\n  ^bb0(" + join(text.operands, "%a") + "):\n" +
+                       text.body + "\n  } : (" + join(text.operands) + ") -> (" + join(text.results) +
+                       ")\n  return\n}\n";
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(source, &context);
   ASSERT_TRUE(module) << source;
   KernelOp kernel;
@@ -90,7 +100,8 @@ void expectAgrees(const Text &text, const std::vector<Bytes> &inputs, double tol
     return shape;
   };
   for (auto [operand, bytes] : llvm::zip(kernel.getOperands(), inputs))
-    tensors.push_back(eval::HostTensor::copy(cast<RankedTensorType>(operand.getType()).getElementType(), shapeOf(operand.getType()), bytes));
+    tensors.push_back(eval::HostTensor::copy(cast<RankedTensorType>(operand.getType()).getElementType(),
+                                             shapeOf(operand.getType()), bytes));
   std::vector<Bytes> wanted;
   if (wantedStatus == 0) {
     auto results = evaluator.evaluateOp(kernel, tensors, env);
@@ -147,45 +158,66 @@ void expectAgrees(const Text &text, const std::vector<Bytes> &inputs, double tol
 TEST(Element, Elementwise) {
   std::string t = "tensor<5x77xf32>";
   expectAgrees({{t, "tensor<77xf32>", "tensor<f32>"},
-                "  %0 = smelt.add %a0, %a1 : (" + t + ", tensor<77xf32>) -> " + t + "\n  %1 = smelt.mul %0, %a2 : (" + t + ", tensor<f32>) -> " + t +
-                    "\n  %2 = smelt.max %1, %a0 : (" + t + ", " + t + ") -> " + t + "\n  smelt.yield %2 : " + t,
+                "  %0 = smelt.add %a0, %a1 : (" + t + ", tensor<77xf32>) -> " + t + "\n  %1 = smelt.mul %0, %a2 : (" +
+                    t + ", tensor<f32>) -> " + t + "\n  %2 = smelt.max %1, %a0 : (" + t + ", " + t + ") -> " + t +
+                    "\n  smelt.yield %2 : " + t,
                 {t}},
                {integers<float>(385, 1, -8, 8), integers<float>(77, 2, -8, 8), integers<float>(1, 3, 2, 2)});
   for (const char *op : {"exp", "tanh", "erf", "sigmoid", "sqrt"})
-    expectAgrees({{t}, "  %0 = smelt." + std::string(op) + " %a0 : (" + t + ") -> " + t + "\n  smelt.yield %0 : " + t, {t}},
-                 {integers<float>(385, 4, std::string(op) == "sqrt" ? 0 : -60, 60, 0.125)}, 1e-5);
+    expectAgrees(
+        {{t}, "  %0 = smelt." + std::string(op) + " %a0 : (" + t + ") -> " + t + "\n  smelt.yield %0 : " + t, {t}},
+        {integers<float>(385, 4, std::string(op) == "sqrt" ? 0 : -60, 60, 0.125)}, 1e-5);
 }
 TEST(Element, IntegersAndTypes) {
-  std::string i = "tensor<300xi32>", h = "tensor<300xf16>", b = "tensor<300xbf16>", u = "tensor<300xui8>", p = "tensor<300xi1>", f = "tensor<300xf32>";
-  expectAgrees({{i, i}, "  %0 = smelt.div %a0, %a1 : (" + i + ", " + i + ") -> " + i + "\n  %1 = smelt.mod %a0, %a1 : (" + i + ", " + i + ") -> " + i +
-                            "\n  %2 = smelt.xor %0, %1 : (" + i + ", " + i + ") -> " + i + "\n  smelt.yield %2 : " + i, {i}},
+  std::string i = "tensor<300xi32>", h = "tensor<300xf16>", b = "tensor<300xbf16>", u = "tensor<300xui8>",
+              p = "tensor<300xi1>", f = "tensor<300xf32>";
+  expectAgrees({{i, i},
+                "  %0 = smelt.div %a0, %a1 : (" + i + ", " + i + ") -> " + i + "\n  %1 = smelt.mod %a0, %a1 : (" + i +
+                    ", " + i + ") -> " + i + "\n  %2 = smelt.xor %0, %1 : (" + i + ", " + i + ") -> " + i +
+                    "\n  smelt.yield %2 : " + i,
+                {i}},
                {integers<int32_t>(300, 1, -99, 99), integers<int32_t>(300, 2, 1, 9)});
-  expectAgrees({{h}, "  %0 = smelt.mul %a0, %a0 : (" + h + ", " + h + ") -> " + h + "\n  %1 = smelt.cast %0 : (" + h + ") -> " + f + "\n  smelt.yield %1 : " + f, {f}},
+  expectAgrees({{h},
+                "  %0 = smelt.mul %a0, %a0 : (" + h + ", " + h + ") -> " + h + "\n  %1 = smelt.cast %0 : (" + h +
+                    ") -> " + f + "\n  smelt.yield %1 : " + f,
+                {f}},
                {integers<_Float16>(300, 1, -99, 99, 0.25)}, 1e-3); // halves are carried in f32 through a kernel
-  expectAgrees({{f}, "  %0 = smelt.cast %a0 : (" + f + ") -> " + b + "\n  smelt.yield %0 : " + b, {b}}, {integers<float>(300, 3, -9999, 9999, 0.37)});
-  expectAgrees({{u, f}, "  %0 = smelt.cast %a0 : (" + u + ") -> " + f + "\n  %1 = smelt.cmp %0, %a1 {kind = 2 : i32} : (" + f + ", " + f + ") -> " + p +
-                            "\n  smelt.yield %1 : " + p, {p}},
+  expectAgrees({{f}, "  %0 = smelt.cast %a0 : (" + f + ") -> " + b + "\n  smelt.yield %0 : " + b, {b}},
+               {integers<float>(300, 3, -9999, 9999, 0.37)});
+  expectAgrees({{u, f},
+                "  %0 = smelt.cast %a0 : (" + u + ") -> " + f + "\n  %1 = smelt.cmp %0, %a1 {kind = 2 : i32} : (" + f +
+                    ", " + f + ") -> " + p + "\n  smelt.yield %1 : " + p,
+                {p}},
                {integers<uint8_t>(300, 1, 0, 255), integers<float>(300, 2, 0, 255)});
 }
 TEST(Element, MovementReductionsAndProducts) {
-  expectAgrees({{"tensor<4x9x7xf32>"}, "  %0 = smelt.transpose %a0 {perm = array<i64: 2, 0, 1>} : (tensor<4x9x7xf32>) -> tensor<7x4x9xf32>\n"
-                                       "  smelt.yield %0 : tensor<7x4x9xf32>", {"tensor<7x4x9xf32>"}},
+  expectAgrees({{"tensor<4x9x7xf32>"},
+                "  %0 = smelt.transpose %a0 {perm = array<i64: 2, 0, 1>} : (tensor<4x9x7xf32>) -> tensor<7x4x9xf32>\n"
+                "  smelt.yield %0 : tensor<7x4x9xf32>",
+                {"tensor<7x4x9xf32>"}},
                {integers<float>(252, 1, -99, 99)});
-  expectAgrees({{"tensor<6x50xf32>"}, "  %0 = smelt.reduce %a0 {axes = array<i64: 1>, kind = 0 : i32} : (tensor<6x50xf32>) -> tensor<6xf32>\n"
-                                      "  smelt.yield %0 : tensor<6xf32>", {"tensor<6xf32>"}},
+  expectAgrees({{"tensor<6x50xf32>"},
+                "  %0 = smelt.reduce %a0 {axes = array<i64: 1>, kind = 0 : i32} : (tensor<6x50xf32>) -> tensor<6xf32>\n"
+                "  smelt.yield %0 : tensor<6xf32>",
+                {"tensor<6xf32>"}},
                {integers<float>(300, 1, -9, 9)});
   expectAgrees({{"tensor<13x20xf32>", "tensor<20x17xf32>", "tensor<17xf32>"},
                 "  %0 = smelt.matmul %a0, %a1 : (tensor<13x20xf32>, tensor<20x17xf32>) -> tensor<13x17xf32>\n"
-                "  %1 = smelt.add %0, %a2 : (tensor<13x17xf32>, tensor<17xf32>) -> tensor<13x17xf32>\n  smelt.yield %1 : tensor<13x17xf32>",
+                "  %1 = smelt.add %0, %a2 : (tensor<13x17xf32>, tensor<17xf32>) -> tensor<13x17xf32>\n  smelt.yield %1 "
+                ": tensor<13x17xf32>",
                 {"tensor<13x17xf32>"}},
                {integers<float>(260, 1, -4, 4), integers<float>(340, 2, -4, 4), integers<float>(17, 3, -4, 4)});
-  expectAgrees({{"tensor<10x8xf32>", "tensor<5xi64>"}, "  %0 = smelt.gather %a0, %a1 {axis = 0 : i64} : (tensor<10x8xf32>, tensor<5xi64>) -> tensor<5x8xf32>\n"
-                                                       "  smelt.yield %0 : tensor<5x8xf32>", {"tensor<5x8xf32>"}},
+  expectAgrees({{"tensor<10x8xf32>", "tensor<5xi64>"},
+                "  %0 = smelt.gather %a0, %a1 {axis = 0 : i64} : (tensor<10x8xf32>, tensor<5xi64>) -> tensor<5x8xf32>\n"
+                "  smelt.yield %0 : tensor<5x8xf32>",
+                {"tensor<5x8xf32>"}},
                {integers<float>(80, 1, -9, 9), integers<int64_t>(5, 2, -10, 9)});
 }
 TEST(Element, BadIndicesSetTheStatus) {
-  expectAgrees({{"tensor<10x8xf32>", "tensor<5xi64>"}, "  %0 = smelt.gather %a0, %a1 {axis = 0 : i64} : (tensor<10x8xf32>, tensor<5xi64>) -> tensor<5x8xf32>\n"
-                                                       "  smelt.yield %0 : tensor<5x8xf32>", {"tensor<5x8xf32>"}},
+  expectAgrees({{"tensor<10x8xf32>", "tensor<5xi64>"},
+                "  %0 = smelt.gather %a0, %a1 {axis = 0 : i64} : (tensor<10x8xf32>, tensor<5xi64>) -> tensor<5x8xf32>\n"
+                "  smelt.yield %0 : tensor<5x8xf32>",
+                {"tensor<5x8xf32>"}},
                {integers<float>(80, 1, -9, 9), integers<int64_t>(5, 2, 10, 12)}, 0, {}, 1);
 }
 

@@ -23,7 +23,8 @@ LOOP:
 OUT:
   setp.eq.u32 %p2, %r1, %r0;
   vote.sync.ballot.b32 %r2, %p2, 0xffffffff;
-  st.global.b32 [%rd21], %r2;)", 1));
+  st.global.b32 [%rd21], %r2;)",
+                   1));
   uint64_t out = f.unwritten(128);
   LaunchResult result = f.run({out});
   expectClean(result);
@@ -39,7 +40,8 @@ T: .branchtargets A, B, C;
 A: mov.b32 %r2, 10; bra.uni END;
 B: mov.b32 %r2, 20; bra.uni END;
 C: mov.b32 %r2, 30;
-END: st.global.b32 [%rd21], %r2;)", 1));
+END: st.global.b32 [%rd21], %r2;)",
+                   1));
   uint64_t out = f.unwritten(128);
   expectClean(f.run({out}));
   std::vector<uint32_t> got = f.read<uint32_t>(out, 32);
@@ -59,7 +61,8 @@ SPIN:
   bra END;
 WRITE:
   st.volatile.global.u32 [%rd0], %r0;
-END:)", 1));
+END:)",
+                   1));
   uint64_t flag = f.buffer(std::vector<uint32_t>{0});
   expectClean(f.run({flag}, {2}));
 }
@@ -78,7 +81,8 @@ std::string exchange(const std::string &between) {
   xor.b32 %r3, %r1, 128;
   add.u32 %r3, %r9, %r3;
   ld.shared.b32 %r4, [%r3];
-  st.global.b32 [%rd21], %r4;)", 1, ".shared .align 4 .b8 buf[256];\n");
+  st.global.b32 [%rd21], %r4;)",
+                1, ".shared .align 4 .b8 buf[256];\n");
 }
 std::string plainExchange(const std::string &between) {
   std::string text = exchange(between);
@@ -98,7 +102,8 @@ TEST(Control, BarriersOrderAndTheirLackIsARace) {
     LaunchResult result = bad.run({bad.unwritten(256)}, {64}, {}, 0, seed);
     ASSERT_FALSE(result.findings.empty());
     // Which way round depends on who was first.
-    EXPECT_TRUE(result.findings[0].kind == Finding::Race || result.findings[0].kind == Finding::Uninitialised) << result.findings[0].message;
+    EXPECT_TRUE(result.findings[0].kind == Finding::Race || result.findings[0].kind == Finding::Uninitialised)
+        << result.findings[0].message;
   }
   // A second write needs a second barrier.
   std::string again = plainExchange("bar.sync 0;");
@@ -141,7 +146,8 @@ TEST(Control, BarriersReduce) {
   bar.red.or.pred %p3, 0, %p1;
   selp.b32 %r2, 1000, 0, %p2; selp.b32 %r3, 100, 0, %p3;
   add.u32 %r1, %r1, %r2; add.u32 %r1, %r1, %r3;
-  st.global.b32 [%rd21], %r1;)", 1));
+  st.global.b32 [%rd21], %r1;)",
+                   1));
   uint64_t out = f.unwritten(256);
   expectClean(f.run({out}, {64}));
   EXPECT_EQ(f.read<uint32_t>(out, 64), std::vector<uint32_t>(64, 140));
@@ -152,10 +158,12 @@ TEST(Control, DeadlocksSayWhereEveryWarpStands) {
   setp.lt.u32 %p1, %r0, 32;
   @%p1 bra END;
   bar.sync 0;
-END:)", 1));
+END:)",
+                   1));
   LaunchResult result = f.run({0}, {96});
   expectFinding(result, Finding::Deadlock, "warp 1 waits in line");
-  EXPECT_NE(result.findings[0].message.find("at barrier 0, where 64 of 96 threads arrived"), std::string::npos) << result.findings[0].message;
+  EXPECT_NE(result.findings[0].message.find("at barrier 0, where 64 of 96 threads arrived"), std::string::npos)
+      << result.findings[0].message;
 }
 
 TEST(Control, CollectivesWantTheWholeWarp) {
@@ -166,7 +174,8 @@ TEST(Control, CollectivesWantTheWholeWarp) {
   bra END;
 OTHER:
   vote.sync.all.pred %p2, %p1, 0xffffffff;
-END:)", 1));
+END:)",
+                   1));
   expectFinding(f.run({0}), Finding::PartialWarp, "but this lane is elsewhere");
 }
 
@@ -182,7 +191,8 @@ TEST(Control, WhatNeverGotAValueIsTold) {
   ld.global.b32 %r2, [%rd0];
   setp.eq.u32 %p1, %r2, 0;
   @%p1 bra END;
-END:)", 1));
+END:)",
+                         1));
   expectFinding(through.run({through.unwritten(4)}, {1}), Finding::Uninitialised, "a guard");
   EXPECT_TRUE(through.run({through.unwritten(4)}, {1}, {}, 0, 0, false).findings.empty());
 }

@@ -24,13 +24,17 @@ TEST(Matrix, LoadsAndStoresOfEightByEight) {
   ld.global.v4.b32 {%r2, %r3, %r4, %r5}, [%rd6];
   st.shared.v4.b32 [%r1], {%r2, %r3, %r4, %r5};
   bar.sync 0;
-  ldmatrix.sync.aligned.m8n8.x4)" + trans + R"(.shared.b16 {%r10, %r11, %r12, %r13}, [%r1];
+  ldmatrix.sync.aligned.m8n8.x4)" +
+                         trans + R"(.shared.b16 {%r10, %r11, %r12, %r13}, [%r1];
   st.global.v4.b32 [%rd7], {%r10, %r11, %r12, %r13};
   bar.sync 0;
-  stmatrix.sync.aligned.m8n8.x4)" + trans + R"(.shared.b16 [%r1], {%r10, %r11, %r12, %r13};
+  stmatrix.sync.aligned.m8n8.x4)" +
+                         trans + R"(.shared.b16 [%r1], {%r10, %r11, %r12, %r13};
   bar.sync 0;
   ld.shared.v4.b32 {%r2, %r3, %r4, %r5}, [%r1];
-  add.s64 %rd8, %rd2, %rd5; st.global.v4.b32 [%rd8], {%r2, %r3, %r4, %r5};)", 3, ".shared .align 16 .b8 buf[512];\n", "sm_90"), "sm_90");
+  add.s64 %rd8, %rd2, %rd5; st.global.v4.b32 [%rd8], {%r2, %r3, %r4, %r5};)",
+                     3, ".shared .align 16 .b8 buf[512];\n", "sm_90"),
+              "sm_90");
     std::vector<uint16_t> in(256);
     for (size_t i = 0; i < in.size(); ++i)
       in[i] = uint16_t(i * 7 + 1);
@@ -89,9 +93,11 @@ TEST_P(Products, AreThoseOfTheHost) {
     load += std::string("  mov.b32 ") + c + std::to_string(30 + i) + ", " + (isInteger ? "3" : "0f40400000") + ";\n";
     store += "  st.global.b32 [%rd8+" + std::to_string(4 * i) + "], " + c + std::to_string(40 + i) + ";\n";
   }
-  Fixture f(kernel("  mul.wide.u32 %rd5, %r0, 16; add.s64 %rd6, %rd0, %rd5; add.s64 %rd7, %rd1, %rd5; add.s64 %rd8, %rd2, %rd5;\n" + load +
-                   "  mma.sync.aligned." + s.name + ".row.col." + s.types + " " + list(c, 40, 4) + ", " + list("%r", 10, na) + ", " + list("%r", 20, nb) + ", " +
-                   list(c, 30, 4) + ";\n" + store, 3));
+  Fixture f(kernel(
+      "  mul.wide.u32 %rd5, %r0, 16; add.s64 %rd6, %rd0, %rd5; add.s64 %rd7, %rd1, %rd5; add.s64 %rd8, %rd2, %rd5;\n" +
+          load + "  mma.sync.aligned." + s.name + ".row.col." + s.types + " " + list(c, 40, 4) + ", " +
+          list("%r", 10, na) + ", " + list("%r", 20, nb) + ", " + list(c, 30, 4) + ";\n" + store,
+      3));
   ASSERT_TRUE(f.device);
   std::vector<int> a(s.m * s.k), b(s.k * 8);
   for (size_t i = 0; i < a.size(); ++i)
@@ -126,9 +132,12 @@ TEST_P(Products, AreThoseOfTheHost) {
     }
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, Products,
-                         testing::Values(Shape{"m16n8k16", "f32.f16.f16.f32", 16, 16, 16, 'h'}, Shape{"m16n8k8", "f32.f16.f16.f32", 16, 8, 16, 'h'},
-                                         Shape{"m16n8k16", "f32.bf16.bf16.f32", 16, 16, 16, 'b'}, Shape{"m16n8k8", "f32.tf32.tf32.f32", 16, 8, 32, 't'},
-                                         Shape{"m16n8k4", "f32.tf32.tf32.f32", 16, 4, 32, 't'}, Shape{"m16n8k32", "s32.s8.s8.s32", 16, 32, 8, 's'},
+                         testing::Values(Shape{"m16n8k16", "f32.f16.f16.f32", 16, 16, 16, 'h'},
+                                         Shape{"m16n8k8", "f32.f16.f16.f32", 16, 8, 16, 'h'},
+                                         Shape{"m16n8k16", "f32.bf16.bf16.f32", 16, 16, 16, 'b'},
+                                         Shape{"m16n8k8", "f32.tf32.tf32.f32", 16, 8, 32, 't'},
+                                         Shape{"m16n8k4", "f32.tf32.tf32.f32", 16, 4, 32, 't'},
+                                         Shape{"m16n8k32", "s32.s8.s8.s32", 16, 32, 8, 's'},
                                          Shape{"m16n8k16", "s32.u8.u8.s32", 16, 16, 8, 'u'}));
 
 } // namespace

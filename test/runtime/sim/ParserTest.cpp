@@ -69,19 +69,27 @@ TEST_P(Defects, AreNamedWithTheirPlace) {
 }
 INSTANTIATE_TEST_SUITE_P(
     All, Defects,
-    testing::Values(Case{"add.s32 %r1, %r2;", "2 operands, want 3", 65}, Case{"add.s32 %r1, %r2, %rd3;", "a register of 64 bits, want 32", 65},
+    testing::Values(Case{"add.s32 %r1, %r2;", "2 operands, want 3", 65},
+                    Case{"add.s32 %r1, %r2, %rd3;", "a register of 64 bits, want 32", 65},
                     Case{"add.q32 %r1, %r2, %r3;", "a form that the interpreter does not have", 69},
                     Case{"add.s32.sat %r1, %r2, %r3;", "a form", 69}, Case{"frobnicate.b32 %r1;", "an instruction", 69},
-                    Case{"mov.b32 %r1, %r99;", "is no register, variable", 65}, Case{"bra nowhere;", "'nowhere' is no register, variable, function or label", 65},
-                    Case{"mov.b32 %r1, %r2", "found 'ret', want ','", 65}, Case{"mov.b32 %r1, 99999999999999999999;", "want an operand", 65},
-                    Case{"ld.global.b32 %r1, [%r2];", "an address of 32 bits, want 64", 65}, Case{"ld.global.v4.b64 {%rd1, %rd2, %rd3, %rd4}, [%rd0];", "32 bytes, want at most 16", 65},
-                    Case{"add.f32 %f1, %f2, 3;", "an integer, want a floating-point number", 65}, Case{"cvt.f32.s32 %f1, %r1;", "wants .rn", 65},
-                    Case{"L: L: mov.b32 %r1, 0;", "stands twice", 65}, Case{".reg .b32 %x; .reg .b32 %x;", "declared twice", 65},
-                    Case{"mma.sync.aligned.m16n8k16.row.col.f32.tf32.tf32.f32 {%f0}, {%r0}, {%r1}, {%f0};", "a shape that these types do not have", 65},
-                    Case{"bar.sync 16;", "want at most 15", 65}, Case{"cp.async.cg.shared.global [%r1], [%rd0], 8;", ".cg wants 16", 65}));
+                    Case{"mov.b32 %r1, %r99;", "is no register, variable", 65},
+                    Case{"bra nowhere;", "'nowhere' is no register, variable, function or label", 65},
+                    Case{"mov.b32 %r1, %r2", "found 'ret', want ','", 65},
+                    Case{"mov.b32 %r1, 99999999999999999999;", "want an operand", 65},
+                    Case{"ld.global.b32 %r1, [%r2];", "an address of 32 bits, want 64", 65},
+                    Case{"ld.global.v4.b64 {%rd1, %rd2, %rd3, %rd4}, [%rd0];", "32 bytes, want at most 16", 65},
+                    Case{"add.f32 %f1, %f2, 3;", "an integer, want a floating-point number", 65},
+                    Case{"cvt.f32.s32 %f1, %r1;", "wants .rn", 65}, Case{"L: L: mov.b32 %r1, 0;", "stands twice", 65},
+                    Case{".reg .b32 %x; .reg .b32 %x;", "declared twice", 65},
+                    Case{"mma.sync.aligned.m16n8k16.row.col.f32.tf32.tf32.f32 {%f0}, {%r0}, {%r1}, {%f0};",
+                         "a shape that these types do not have", 65},
+                    Case{"bar.sync 16;", "want at most 15", 65},
+                    Case{"cp.async.cg.shared.global [%r1], [%rd0], 8;", ".cg wants 16", 65}));
 
 TEST(Parser, CutTextsAreDiagnosedAndNeverCrash) {
-  std::string text = kernel("{ .reg .b32 %t; @%p1 bra L; ld.global.v2.b32 {%r1, %r2}, [%rd0+8]; L: mov.b32 %r3, 0f3F800000; }");
+  std::string text =
+      kernel("{ .reg .b32 %t; @%p1 bra L; ld.global.v2.b32 {%r1, %r2}, [%rd0+8]; L: mov.b32 %r3, 0f3F800000; }");
   for (size_t length = 0; length < text.size(); ++length) {
     std::vector<Diagnostic> diagnostics;
     auto m = parse(text.substr(0, length), "t", diagnostics);

@@ -22,11 +22,13 @@ inline std::string header(const char *target = "sm_80", const char *version = "8
 
 /// A kernel `k` of `params` 64-bit parameters p0, p1, ... that %rd0, %rd1, ... hold
 /// (global addresses), with registers of all kinds; %r0 is the thread's number.
-inline std::string kernel(const std::string &body, unsigned params = 4, const std::string &declarations = "", const char *target = "sm_80", const std::string &locals = "") {
+inline std::string kernel(const std::string &body, unsigned params = 4, const std::string &declarations = "",
+                          const char *target = "sm_80", const std::string &locals = "") {
   std::string text = header(target) + declarations + ".visible .entry k(";
   for (unsigned i = 0; i < params; ++i)
     text += (i ? ", .param .u64 p" : ".param .u64 p") + std::to_string(i);
-  text += ")\n{\n  .reg .pred %p<16>;\n  .reg .b16 %h<32>;\n  .reg .b32 %r<64>;\n  .reg .b32 %f<64>;\n  .reg .b64 %rd<64>;\n  .reg .b64 %fd<32>;\n";
+  text += ")\n{\n  .reg .pred %p<16>;\n  .reg .b16 %h<32>;\n  .reg .b32 %r<64>;\n  .reg .b32 %f<64>;\n  .reg .b64 "
+          "%rd<64>;\n  .reg .b64 %fd<32>;\n";
   text += locals;
   for (unsigned i = 0; i < params; ++i)
     text += "  ld.param.u64 %rd" + std::to_string(i) + ", [p" + std::to_string(i) + "];\n";
@@ -85,7 +87,8 @@ struct Fixture {
       *isWhole = whole;
     return values;
   }
-  LaunchResult run(std::vector<uint64_t> arguments, Dim3 block = {32}, Dim3 grid = {}, uint64_t shared = 0, uint64_t seed = 0, bool checks = true) {
+  LaunchResult run(std::vector<uint64_t> arguments, Dim3 block = {32}, Dim3 grid = {}, uint64_t shared = 0,
+                   uint64_t seed = 0, bool checks = true) {
     Launch launch;
     launch.kernel = "k";
     launch.block = block, launch.grid = grid;
@@ -107,7 +110,8 @@ inline void expectClean(const LaunchResult &result) {
 inline void expectFinding(const LaunchResult &result, Finding::Kind kind, const std::string &text) {
   ASSERT_FALSE(result.findings.empty()) << "nothing found, want " << nameOf(kind);
   EXPECT_EQ(result.findings[0].kind, kind) << result.findings[0].message;
-  EXPECT_NE(result.findings[0].message.find(text), std::string::npos) << result.findings[0].message << "\nwant: " << text;
+  EXPECT_NE(result.findings[0].message.find(text), std::string::npos)
+      << result.findings[0].message << "\nwant: " << text;
 }
 
 } // namespace smelt::sim
