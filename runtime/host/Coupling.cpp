@@ -6,8 +6,8 @@
 // The second method of Wu, Lin and Weng, "Probability Estimates for Multi-class
 // Classification by Pairwise Coupling" (JMLR 5, 2004): minimize p'Qp over
 // probability vectors, by the paper's algorithm 2 with LIBSVM's stopping rule, so
-// that the numbers are those of the libraries that train such models. Tested by
-// test/runtime/HostCallTest.cpp and test/frontend/import-nn/cases_ml.py.
+// that the numbers are those of the libraries that train such models. Tested against
+// ONNX Runtime by test/frontend/import-nn/cases_ml.py.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/host/Call.h"
