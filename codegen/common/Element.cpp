@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/common/Emitter.h"
 #include "dialects/smelt/Constants.h"
+#include "dialects/smelt/Placement.h"
 
 using namespace mlir;
 using namespace smelt;
@@ -475,4 +476,21 @@ bool smelt::codegen::isElementwiseComputable(KernelOp kernel) {
                ConcatOp, PadOp, TileOp, GatherOp, GatherElementsOp, GatherNDOp, ReduceOp, ArgReduceOp, MatMulOp, ConvOp,
                ConvTransposeOp, PoolOp, ArgPoolOp, ResizeOp, YieldOp>(op);
   });
+}
+
+Buffer smelt::codegen::bufferOf(Emitter &e, KernelOp kernel, unsigned index, Type type, Value pointer) {
+  Buffer buffer;
+  buffer.pointer = pointer;
+  buffer.elementType = cast<RankedTensorType>(type).getElementType();
+  for (AffineExpr dim : getDims(type))
+    buffer.sizes.push_back(e.expr(dim));
+  if (hasStrides(kernel, index)) {
+    for (AffineExpr stride : getStrides(kernel, index))
+      buffer.strides.push_back(e.expr(stride));
+    return buffer;
+  }
+  buffer.strides.assign(buffer.sizes.size(), e.num(1));
+  for (int64_t d = int64_t(buffer.sizes.size()) - 2; d >= 0; --d)
+    buffer.strides[d] = e.mul(buffer.strides[d + 1], buffer.sizes[d + 1]);
+  return buffer;
 }

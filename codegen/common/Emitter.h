@@ -159,6 +159,9 @@ private:
   llvm::DenseMap<int64_t, mlir::Value> constants;
 };
 
+/// The buffer of operand or result `index` of a kernel (operands first): contiguous,
+/// or with the strides of its placement.
+Buffer bufferOf(Emitter &e, KernelOp kernel, unsigned index, mlir::Type type, mlir::Value pointer);
 /// True when the element emitter knows every op of the body.
 bool isElementwiseComputable(KernelOp kernel);
 

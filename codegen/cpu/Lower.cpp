@@ -86,22 +86,7 @@ LogicalResult emitKernelFunction(ModuleOp module, KernelOp kernel, StringRef nam
   // The 64 bytes before a thread's scratch are its status block.
   e.statusPointer = LLVM::GEPOp::create(e.b, loc, pointer, e.b.getI8Type(), kernelContext.scratch,
                                         ArrayRef<LLVM::GEPArg>{-64});
-  auto makeBuffer = [&](unsigned i, Type type) {
-    Buffer buffer;
-    buffer.pointer = entry->getArgument(i);
-    buffer.elementType = cast<RankedTensorType>(type).getElementType();
-    for (AffineExpr dim : getDims(type))
-      buffer.sizes.push_back(e.expr(dim));
-    if (hasStrides(copy, i)) {
-      for (AffineExpr stride : getStrides(copy, i))
-        buffer.strides.push_back(e.expr(stride));
-      return buffer;
-    }
-    buffer.strides.assign(buffer.sizes.size(), e.num(1));
-    for (int64_t d = int64_t(buffer.sizes.size()) - 2; d >= 0; --d)
-      buffer.strides[d] = e.mul(buffer.strides[d + 1], buffer.sizes[d + 1]);
-    return buffer;
-  };
+  auto makeBuffer = [&](unsigned i, Type type) { return bufferOf(e, copy, i, type, entry->getArgument(i)); };
   for (auto [i, arg] : llvm::enumerate(copy.getBody().getArguments())) {
     kernelContext.inputs.push_back(makeBuffer(i, arg.getType()));
     e.setBuffer(arg, kernelContext.inputs.back());

@@ -15,7 +15,6 @@
 #include "codegen/common/Emitter.h"
 #include "codegen/common/ExpandMath.h"
 #include "dialects/smelt/KernelInfo.h"
-#include "dialects/smelt/Placement.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -52,24 +51,6 @@ static void initializeTarget() {
     llvm::InitializeAllTargetMCs();
     llvm::InitializeAllAsmPrinters();
   });
-}
-
-/// The buffer of a parameter: contiguous, or as its placement says.
-static Buffer bufferOf(Emitter &e, KernelOp kernel, unsigned index, Type type, Value pointer) {
-  Buffer buffer;
-  buffer.pointer = pointer;
-  buffer.elementType = cast<RankedTensorType>(type).getElementType();
-  for (AffineExpr dim : getDims(type))
-    buffer.sizes.push_back(e.expr(dim));
-  if (hasStrides(kernel, index)) {
-    for (AffineExpr stride : getStrides(kernel, index))
-      buffer.strides.push_back(e.expr(stride));
-    return buffer;
-  }
-  buffer.strides.assign(buffer.sizes.size(), e.num(1));
-  for (int64_t d = int64_t(buffer.sizes.size()) - 2; d >= 0; --d)
-    buffer.strides[d] = e.mul(buffer.strides[d + 1], buffer.sizes[d + 1]);
-  return buffer;
 }
 
 std::optional<KernelLaunch> planElements(KernelOp kernel) {
@@ -165,9 +146,9 @@ static void buildLoweringPipeline(OpPassManager &pm) {
 static LogicalResult checkInstructions(ModuleOp module, const NvTarget &target) {
   LogicalResult result = success();
   module.walk([&](Operation *op) {
-    bool isWide = op->getNumResults() == 1 && getElementTypeOrSelf(op->getResult(0).getType()).isF64();
-    bool isLibrary = isa<LLVM::SinOp, LLVM::CosOp, LLVM::PowOp, LLVM::Exp2Op, LLVM::Log2Op, LLVM::Log10Op>(op) ||
-                     (isWide && isa<LLVM::ExpOp, LLVM::LogOp>(op)) || isa<LLVM::ExpOp, LLVM::LogOp>(op);
+    bool isLibrary =
+        isa<LLVM::SinOp, LLVM::CosOp, LLVM::PowOp, LLVM::ExpOp, LLVM::Exp2Op, LLVM::LogOp, LLVM::Log2Op, LLVM::Log10Op>(
+            op);
     if (isLibrary || op->getDialect()->getNamespace() == "math") {
       op->emitError() << "a math function that " << target.cpu << " has no instructions for: " << op->getName();
       result = failure();

@@ -18,7 +18,7 @@
 namespace smelt::sim {
 
 /// In an instruction's `extra`.
-enum Flag : uint32_t { Ftz = 1, Sat = 2, Nan = 4, Relu = 8 };
+enum Flag : uint32_t { Ftz = 1, Sat = 2, Relu = 4 };
 enum class Directed : uint8_t { Add, Sub, Mul, Fma, Div, Rcp, Sqrt };
 /// The handler of an operation whose rounding mode (of <cfenv>) is in `imm`.
 Handler directedHandler(Directed op, bool isDouble);

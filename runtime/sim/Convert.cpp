@@ -114,7 +114,7 @@ static u64 toFloat8(double v, bool isE4M3) {
     return sign | highest;
   return roundTo(v, isE4M3 ? 3 : 2, isE4M3 ? 4 : 5, Nearest);
 }
-static double fromFloat8(u32 bits, bool isE4M3) {
+double fromFloat8(u32 bits, bool isE4M3) {
   unsigned fractionBits = isE4M3 ? 3 : 2, exponent = (bits & 0x7f) >> fractionBits,
            fraction = bits & ((1u << fractionBits) - 1);
   int bias = isE4M3 ? 7 : 15;

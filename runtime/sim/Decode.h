@@ -9,6 +9,7 @@
 //
 //   "add{.rn|.rz|.rm|.rp}{.ftz}{.sat}.f32"   {}: may be left out
 //   "bar(.sync|.red)"                        (): one of these
+//   "add{.rn}{}{}(.f64)"                     {}: nothing, to count as its siblings do
 //
 //===----------------------------------------------------------------------===//
 #ifndef SMELT_RUNTIME_SIM_DECODE_H

@@ -67,7 +67,7 @@ template <typename T> struct Min {
 template <typename T> struct Max {
   T operator()(T a, T b) const { return a > b ? a : b; }
 };
-// A division by zero gives what NVIDIA's chips give: all ones; the dividend as rest.
+// The ISA leaves a division by zero open; here it gives all ones, and the dividend as rest.
 template <typename T> struct Div {
   T operator()(T a, T b) const {
     return b == 0 ? T(~T(0)) : std::is_signed_v<T> && b == T(-1) ? T(0 - Unsigned<T>(a)) : T(a / b);

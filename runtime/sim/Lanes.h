@@ -94,6 +94,8 @@ float halfToFloat(uint16_t bits);
 uint16_t floatToHalf(float value); // to nearest even
 inline float bfloatToFloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
 uint16_t floatToBfloat(float value); // to nearest even
+/// e4m3 or e5m2 of 8 bits (Convert.cpp).
+double fromFloat8(uint32_t bits, bool isE4M3);
 
 } // namespace smelt::sim
 

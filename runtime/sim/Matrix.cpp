@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // PTX ISA 9.0, 9.7.14. A fragment says which element of a matrix stands in which
-// register of which lane; the figures of the ISA are the functions `rowOf` and
-// `columnOf` here. Products are exact, sums are in f32 in the order of k (f64 for
+// register of which lane; the figures of the ISA are the functions
+// `placeInA`, `placeInB` and `placeInC` here. Products are exact, sums are in f32 in the order of k (f64 for
 // f64, 32-bit integers wrap). Tested by test/runtime/sim/MatrixTest.cpp.
 //
 //===----------------------------------------------------------------------===//
@@ -132,15 +132,11 @@ unsigned bitsOf(Element e) {
   default: return 8;
   }
 }
-struct Shape {
-  unsigned m, n, k;
-};
 /// One mma in the instruction's `imm`.
 struct Product {
   uint8_t m, n, k;
   Element a, b, c;
-  bool saturates;
-  uint8_t pad = 0;
+  uint8_t pad[2] = {};
 };
 static_assert(sizeof(Product) == sizeof(int64_t));
 
@@ -174,18 +170,6 @@ static void placeInB(unsigned perRegister, unsigned l, unsigned e, unsigned &k, 
 static void placeInC(unsigned l, unsigned e, unsigned &row, unsigned &column) {
   row = l / 4 + 8 * (e / 2);
   column = 2 * (l % 4) + e % 2;
-}
-
-static double fromFloat8(u32 bits, bool isE4M3) {
-  unsigned fractionBits = isE4M3 ? 3 : 2, exponent = (bits & 0x7f) >> fractionBits,
-           fraction = bits & ((1u << fractionBits) - 1);
-  int bias = isE4M3 ? 7 : 15;
-  if (isE4M3 ? (bits & 0x7f) == 0x7f : exponent == 31 && fraction)
-    return std::nan("");
-  double value = !isE4M3 && exponent == 31 ? HUGE_VAL
-                 : exponent == 0 ? std::ldexp(double(fraction), 1 - bias - int(fractionBits))
-                                 : std::ldexp(1 + double(fraction) / double(1u << fractionBits), int(exponent) - bias);
-  return bits & 0x80 ? -value : value;
 }
 
 template <typename T> static T decode(u32 bits, Element e) {
@@ -361,7 +345,6 @@ static void takeProduct(Builder &b) {
       ++at;
   }
   p.m = uint8_t(values[0]), p.n = uint8_t(values[1]), p.k = uint8_t(values[2]);
-  p.saturates = !b.word(1).empty();
   Element d = elementOf(b.word(2));
   p.a = elementOf(b.word(3)), p.b = elementOf(b.word(4)), p.c = elementOf(b.word(5));
   if (d != p.c)
@@ -375,7 +358,7 @@ static void takeProduct(Builder &b) {
                              [&](auto s) { return s.bits == bits && s.m == p.m && s.k == p.k; });
   if (!isKnown || p.n != 8 || bitsOf(p.b) != bits)
     return (void)b.fail("a shape that these types do not have");
-  if (p.saturates)
+  if (!b.word(1).empty())
     return (void)b.fail("sums that saturate", 69);
   if (!b.want(4))
     return;

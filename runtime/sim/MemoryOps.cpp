@@ -649,7 +649,7 @@ std::span<const Form> memoryForms() {
       {"ld{.weak|.volatile|.relaxed|.acquire}{.cta|.cluster|.gpu|.sys}" SMELT_SIM_SPACE SMELT_SIM_CACHE
        "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
        [](Builder &b) { takeAccess(b, false, 2, 5, 6); }},
-      {"ld{.weak}{.none}{.global}.nc" SMELT_SIM_CACHE "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
+      {"ld{.weak}{}{.global}.nc" SMELT_SIM_CACHE "{.v2|.v4|.v8}" SMELT_SIM_TYPES,
        [](Builder &b) { takeAccess(b, false, 2, 5, 6); }},
       {"st{.weak|.volatile|.relaxed|.release}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta|.local}{.L1::evict_"
        "normal|.L1::evict_unchanged|.L1::evict_first|.L1::evict_last|.L1::no_allocate|.wb|.cg|.cs|.wt}{.L2::cache_hint}"
@@ -660,7 +660,7 @@ std::span<const Form> memoryForms() {
       {"prefetch{.global|.local}(.L1|.L2)", doNothing},
       {"prefetchu.L1", doNothing},
       {"atom{.relaxed|.acquire|.release|.acq_rel}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta}(.add|.min|."
-       "max|.and|.or|.xor|.exch|.cas|.inc|.dec){.noftz}{.none}(.b16|.b32|.b64|.u32|.u64|.s32|.s64|.f16|.f16x2|.bf16|."
+       "max|.and|.or|.xor|.exch|.cas|.inc|.dec){.noftz}{}(.b16|.b32|.b64|.u32|.u64|.s32|.s64|.f16|.f16x2|.bf16|."
        "bf16x2|.f32|.f64)",
        takeAtomic<true>},
       {"red{.relaxed|.release}{.cta|.cluster|.gpu|.sys}{.global|.shared|.shared::cta}(.add|.min|.max|.and|.or|.xor|."

@@ -168,3 +168,14 @@ def nearer(got, ref, truth):
     mine, theirs = np.abs(got - truth), np.abs(ref - truth)
     rms = lambda e: np.sqrt(np.mean(e * e))
     return mine.max(initial=0) <= 2 * theirs.max(initial=0) + rounding and rms(mine) <= 2 * rms(theirs) + rounding
+
+
+def write_case(model, inputs, outputs, folder):
+    """model.onnx and test_data_set_0 with these arrays, in the order of the graph."""
+    data = folder / "test_data_set_0"
+    data.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    for kind, infos, arrays in (("input", model.graph.input, inputs), ("output", model.graph.output, outputs)):
+        for k, (info, array) in enumerate(zip(infos, arrays)):
+            save(data / f"{kind}_{k}.pb", array, info.name)
+    return folder

@@ -26,14 +26,7 @@ def write(seed, folder):
     model, feed = graphs.make(seed)
     with np.errstate(all="ignore"):
         results = ReferenceEvaluator(model).run(None, feed)
-    data = folder / "test_data_set_0"
-    data.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    for k, value in enumerate(model.graph.input):
-        values.save(data / f"input_{k}.pb", feed[value.name], value.name)
-    for k, (output, result) in enumerate(zip(model.graph.output, results)):
-        values.save(data / f"output_{k}.pb", result, output.name)
-    return folder
+    return values.write_case(model, [feed[i.name] for i in model.graph.input], results, folder)
 
 
 def parse():

@@ -92,17 +92,6 @@ def product_of_no_rows():
 CASES = [product_of_no_rows, expand_to_sizes_of_one, products_with_batches_of_one, slices_of_nothing, reversed_nothing, zero_points_of_four_bits]
 
 
-def write(made, feed, folder):
-    results = ReferenceEvaluator(made).run(None, feed)
-    data = folder / "test_data_set_0"
-    data.mkdir(parents=True)
-    onnx.save(made, folder / "model.onnx")
-    for k, value in enumerate(made.graph.input):
-        values.save(data / f"input_{k}.pb", feed[value.name], value.name)
-    for k, (output, result) in enumerate(zip(made.graph.output, results)):
-        values.save(data / f"output_{k}.pb", result, output.name)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tool", required=True)
@@ -112,7 +101,7 @@ def main():
         for case in CASES:
             for number, (made, feed) in enumerate(case()):
                 folder = pathlib.Path(scratch) / f"{case.__name__}-{number}"
-                write(made, feed, folder)
+                values.write_case(made, [feed[i.name] for i in made.graph.input], ReferenceEvaluator(made).run(None, feed), folder)
                 plan += [(folder, level, threads) for level in (0, 2) for threads in (1, 2)]
         makers = [lambda f=folder, l=level, t=threads: {
             "model": str(f / "model.onnx"), "library": str(f / f"O{l}-{t}.so"), "level": l,

@@ -166,16 +166,10 @@ class Suite:
 
     def collect(self, label, model, inputs, expected, rtol, atol):
         folder = pathlib.Path(self.scratch.name) / str(len(self.plan))
-        data = folder / "test_data_set_0"
-        data.mkdir(parents=True)
-        (folder / "model.onnx").write_bytes(model.SerializeToString())
-        for kind, arrays in (("input", inputs), ("output", expected)):
-            for k, array in enumerate(arrays):
-                name = (model.graph.input if kind == "input" else model.graph.output)[k].name
-                values.save(data / f"{kind}_{k}.pb", array, name)
+        values.write_case(model, inputs, expected, folder)
         self.plan.append((label, {
             "model": str(folder / "model.onnx"), "library": str(folder / "m.so"), "level": 2,
-            "run": [f"--test-data={data}", "--threads=1", "--poison", f"--rtol={rtol}", f"--atol={atol}", "--cosine=0"]}))
+            "run": [f"--test-data={folder / 'test_data_set_0'}", "--threads=1", "--poison", f"--rtol={rtol}", f"--atol={atol}", "--cosine=0"]}))
 
     def run_compiled(self):
         for (label, _), answer in zip(self.plan, workers.run_all(self.compiler, [lambda r=r: r for _, r in self.plan], os.cpu_count())):
